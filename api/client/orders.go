@@ -1,0 +1,72 @@
+package client
+
+import "time"
+
+// OrderContext is what a workstation needs to make an order (GET orders/context). A workstation checks the identities
+// against those it has pinned: the answer proposes, it does not decide.
+type OrderContext struct {
+	Cluster     string `json:"cluster"`
+	Incarnation string `json:"incarnation"`
+	Instance    string `json:"instance"`
+
+	NextNumber     uint64      `json:"next_number"`
+	CurrentPattern string      `json:"current_pattern,omitempty"` // empty before init
+	Units          []OrderUnit `json:"units"`                     // every unit of the instance, by number
+	Administrators []byte      `json:"administrators,omitempty"`  // DER; empty before the first are set
+
+	Open *OpenOrder `json:"open,omitempty"` // an order under way: only cancel and settle are accepted
+	Now  time.Time  `json:"now"`            // the node's clock, for not-after
+}
+
+// OrderUnit is a unit as an order names it.
+type OrderUnit struct {
+	Number   uint32 `json:"number"`
+	Role     string `json:"role"`     // operational | recovery
+	Identity []byte `json:"identity"` // Ed25519 public key, 32 bytes
+	Enrolled bool   `json:"enrolled"`
+	Alive    bool   `json:"alive"`
+	Fenced   bool   `json:"fenced"`
+}
+
+// OpenOrder is the order under way.
+type OpenOrder struct {
+	Digest  string `json:"digest"`
+	Number  uint64 `json:"number"`
+	Kind    string `json:"kind"`
+	State   string `json:"state"`
+	Pattern string `json:"pattern,omitempty"` // of the new key, once generated
+	Order   []byte `json:"order"`             // the SignedOrder, DER
+}
+
+// SubmitOrderRequest hands a signed order in (POST orders): init, rotate, recover, enrol, remove, administrators, settle,
+// restore, destroy-retired and cancel.
+type SubmitOrderRequest struct {
+	Order []byte `json:"order"` // SignedOrder, DER
+}
+
+// SubmittedOrder is the answer: the state has accepted the order. Handing in the same order again gives the same answer.
+type SubmittedOrder struct {
+	Digest string `json:"digest"`
+	Number uint64 `json:"number"`
+	Kind   string `json:"kind"`
+	State  string `json:"state"` // of the rotation after it
+}
+
+// ApprovalRequest hands in an administrator's signature for the step that an open order holds (POST
+// orders/{digest}/approvals): commit, activate, set-immediate.
+type ApprovalRequest struct {
+	Approval []byte `json:"approval"` // Approval, DER
+}
+
+// DryRunRequest asks whether a rotation would go through (POST dry-run). It has no fields.
+type DryRunRequest struct{}
+
+// DryRun is the answer: every blob of the current epoch was opened, and every precondition looked at; nothing was
+// generated or changed.
+type DryRun struct {
+	Ready      bool          `json:"ready"`
+	Keys       ClassCounts   `json:"keys"`
+	Opened     uint64        `json:"opened"`
+	Unopenable []BlockedBlob `json:"unopenable"`
+	Refusals   []Error       `json:"refusals"` // preconditions that do not hold
+}

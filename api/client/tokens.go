@@ -1,0 +1,32 @@
+package client
+
+import "time"
+
+// Tokens is the list of join tokens (GET cluster/tokens).
+type Tokens struct {
+	Tokens []Token `json:"tokens"`
+}
+
+// Token is a one-time token that lets a node join. It gives membership, never a key.
+type Token struct {
+	ID          string     `json:"id"`
+	Description string     `json:"description,omitempty"`
+	State       string     `json:"state"` // unused | used | revoked | expired
+	CreatedAt   time.Time  `json:"created_at"`
+	ExpiresAt   time.Time  `json:"expires_at"`
+	CreatedBy   string     `json:"created_by,omitempty"`
+	UsedBy      uint32     `json:"used_by,omitempty"` // node number
+	UsedAt      *time.Time `json:"used_at,omitempty"`
+}
+
+// CreateTokenRequest asks for a join token (POST cluster/tokens).
+type CreateTokenRequest struct {
+	Description string `json:"description,omitempty"` // at most 240 bytes
+	TTLSeconds  int64  `json:"ttl_seconds,omitempty"` // 0: one hour; at most 30 days
+}
+
+// CreatedToken is a new token with its secret, which is shown this once only.
+type CreatedToken struct {
+	Token
+	Secret string `json:"secret"`
+}
