@@ -60,9 +60,8 @@ func (k *KMS) Close() { k.t.close() }
 
 // Create makes a key, or imports one if it has a payload.
 func (k *KMS) Create(ctx context.Context, r CreateKeyRequest) (Key, error) {
-	resource := Key{Type: keyMIME, Name: r.Name, Description: r.Description, Aliases: r.Aliases, Extractable: r.Extractable,
-		Payload: r.Payload, Expiration: r.Expiration}
-	body := keyCollection{Metadata: keyMetadata{keyMIME, 1}, Resources: []Key{resource}}
+	body := newKeyCollection{Metadata: keyMetadata{keyMIME, 1}, Resources: []newKey{{keyMIME, r.Name, r.Description, r.Aliases,
+		r.Extractable, r.Payload, r.Expiration}}}
 	var answer keyCollection
 	if err := k.call(ctx, request{method: http.MethodPost, path: "/keys", effect: changes}, body, &answer); err != nil {
 		return Key{}, err

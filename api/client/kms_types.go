@@ -90,6 +90,21 @@ type keyCollection struct {
 	Resources []Key       `json:"resources"`
 }
 
+type newKeyCollection struct {
+	Metadata  keyMetadata `json:"metadata"`
+	Resources []newKey    `json:"resources"`
+}
+
+type newKey struct {
+	Type        string     `json:"type"`
+	Name        string     `json:"name"`
+	Description string     `json:"description,omitempty"`
+	Aliases     []string   `json:"aliases,omitempty"`
+	Extractable bool       `json:"extractable"`
+	Payload     []byte     `json:"payload,omitempty"`
+	Expiration  *time.Time `json:"expirationDate,omitempty"`
+}
+
 func (c keyCollection) one() (Key, error) {
 	if len(c.Resources) != 1 {
 		return Key{}, fmt.Errorf("the answer holds %d keys, not one", len(c.Resources))

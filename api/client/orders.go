@@ -6,7 +6,7 @@ import "time"
 // against those it has pinned: the answer proposes, it does not decide.
 type OrderContext struct {
 	Cluster     string `json:"cluster"`
-	Incarnation string `json:"incarnation"`
+	Incarnation uint32 `json:"incarnation"`
 	Instance    string `json:"instance"`
 
 	NextNumber     uint64      `json:"next_number"`

@@ -84,10 +84,11 @@ type ClassProgress struct {
 	EP11           Progress `json:"ep11"`
 }
 
-// Progress is done out of total.
+// Progress is done and verified out of total.
 type Progress struct {
-	Done  uint64 `json:"done"`
-	Total uint64 `json:"total"`
+	Done     uint64 `json:"done"`     // rewrapped
+	Verified uint64 `json:"verified"` // by another unit
+	Total    uint64 `json:"total"`
 }
 
 // PartitionProgress is the partitions of 1..N.
@@ -98,7 +99,8 @@ type PartitionProgress struct {
 	List     []Partition `json:"list"`
 }
 
-// Partition is one range of blob numbers. Its owner rewraps it from From to To; Cursor is the next number to write.
+// Partition is one range of blob numbers, From to To inclusive. Its owner rewraps it in that order; Cursor is the next
+// number to write, To + 1 when all is written.
 type Partition struct {
 	Number   uint32       `json:"number"`
 	From     uint64       `json:"from"`
@@ -126,12 +128,10 @@ type RotationUnit struct {
 
 // BlockedBlob is a blob that units could not open.
 type BlockedBlob struct {
-	Number  uint64   `json:"number"`
-	SHA256  string   `json:"sha256,omitempty"`
-	Class   string   `json:"class,omitempty"`
-	Key     string   `json:"key,omitempty"` // the key that it belongs to
-	Version uint32   `json:"version,omitempty"`
-	Units   []uint32 `json:"units"` // who stated so
+	Number uint64   `json:"number"`           // blob number, which a settle order names
+	SHA256 string   `json:"sha256,omitempty"` // of the bytes, as far as this node has them
+	Key    string   `json:"key,omitempty"`    // the key that it belongs to, if the blob's header still says so
+	Units  []uint32 `json:"units"`            // who stated so
 }
 
 // StateTime is when a state was entered.

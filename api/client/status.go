@@ -30,7 +30,7 @@ type NodeStatus struct {
 type ClusterStatus struct {
 	Bootstrapped   bool        `json:"bootstrapped"`
 	ID             string      `json:"id,omitempty"`
-	Incarnation    string      `json:"incarnation,omitempty"`
+	Incarnation    uint32      `json:"incarnation"` // 0: not bootstrapped
 	Instance       string      `json:"instance,omitempty"`
 	Leader         uint32      `json:"leader"` // 0: none known
 	Members        int         `json:"members"`

@@ -231,7 +231,7 @@ func explain(err error) error {
 		return fmt.Errorf("%w: the node's certificate is for other addresses: use one of those that it names, or issue it again with this one (%w)", ErrCertificateRefused, err)
 	case errors.As(err, &invalid):
 		return fmt.Errorf("%w: the node's certificate is not valid: issue it again (%w)", ErrCertificateRefused, err)
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("what answers there does not speak TLS: check that it is the API port (%w)", err)
 	case errors.As(err, &op) && op.Op == "remote error":
 		return fmt.Errorf("%w: the node does not accept this client's certificate: give one that this cluster's CA signed (`tumbler pki client`) (%w)", ErrCertificateRefused, err)
