@@ -3,117 +3,324 @@ package cluster
 import (
 	"context"
 	"errors"
-	"path/filepath"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 )
 
 // Cluster is this node's part in a cluster. All methods may be called by many goroutines at once.
-type Cluster struct{}
+type Cluster struct {
+	cfg    Config
+	logger hclog.Logger
 
-var errTODO = errors.New("TODO")
+	log       *logStore
+	snapshots *snapshotStore
+	port      *port
+	calls     *calls
+	gossip    *gossip
+	raft      *raft.Raft
+	live      atomic.Pointer[raft.Raft] // the same, for what Raft itself calls while it starts
+	leader    *leadership
 
-// Open starts this node's part: a member goes on where it stopped, a new node waits for Bootstrap or Join.
-func Open(Config) (*Cluster, error) { return nil, errTODO }
+	reads    batcher
+	ownTerm  atomic.Uint64 // of which this node, leading, has applied an entry
+	progress progress
 
-// Close leaves the port and the disk in order: a leader first hands over.
-func (c *Cluster) Close() error { return errTODO }
+	changing     sync.Mutex // Bootstrap and Join
+	snapshotting sync.Mutex
+	grown        chan struct{} // the log has
+
+	ending
+}
+
+// ending is how a cluster ends: closed, or failed first.
+type ending struct {
+	ctx    context.Context // of all that runs in the background
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+
+	failOnce sync.Once
+	failed   chan struct{}
+	failure  error // set before failed is closed
+
+	stopOnce sync.Once
+	stopped  raft.Future
+}
+
+// handOver is how long a leader that closes tries to make another node the leader.
+const handOver = 2 * time.Second
+
+// Open starts this node's part: a member goes on where it stopped, a new node waits for Bootstrap or Join. What it binds is
+// listening when it returns.
+func Open(config Config) (*Cluster, error) {
+	cfg, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, logger: cfg.Logger.Named("cluster"), grown: make(chan struct{}, 1)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.failed = make(chan struct{})
+	c.reads.round = c.readRound
+	for _, step := range []func() error{c.openStores, c.openNetwork, c.startRaft} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, c.closeAll())
+		}
+	}
+	c.start()
+	return c, nil
+}
+
+// openStores makes log and snapshots whole, and has the state machine compare itself with them.
+func (c *Cluster) openStores() (err error) {
+	if c.log, err = openLogStore(c.cfg.Dir, c.logger); err != nil {
+		return err
+	}
+	if c.snapshots, err = openSnapshotStore(c.cfg.Dir, c.logger); err != nil {
+		return err
+	}
+	c.log.covered, c.log.damaged = c.snapshots.newestIndex, c.fail
+	c.log.grown = func() {
+		select {
+		case c.grown <- struct{}{}:
+		default:
+		}
+	}
+	metas, err := c.snapshots.List()
+	if err != nil {
+		return err
+	}
+	var durable Durable
+	var term uint64
+	if len(metas) > 0 {
+		durable.Snapshot, durable.SnapshotIndex, term = c.snapshots.checkpoint(metas[0].ID), metas[0].Index, metas[0].Term
+	}
+	if err := c.log.recover(durable.SnapshotIndex, term); err != nil {
+		return err
+	}
+	if durable.FirstIndex, err = c.log.FirstIndex(); err != nil {
+		return err
+	}
+	if durable.LastIndex, err = c.log.LastIndex(); err != nil {
+		return err
+	}
+	if c.cfg.Recover != nil {
+		return c.cfg.Recover(durable)
+	}
+	return nil
+}
+
+func (c *Cluster) openNetwork() error {
+	creds, err := newCredentials(c.cfg.TLS, c.cfg.Number, c.logger)
+	if err != nil {
+		return err
+	}
+	if c.port, err = openPort(c.ctx, c.cfg, creds.server(), c.logger); err != nil {
+		return err
+	}
+	if c.gossip, err = openGossip(c.cfg, c.Address(), c.cfg.Logger.Named("gossip")); err != nil {
+		return err
+	}
+	c.calls = newCalls(c.cfg, creds, c.logger)
+	c.calls.address = c.addressOf
+	c.calls.leader = func() uint32 {
+		number, _ := c.leader.get()
+		return number
+	}
+	for method, handler := range map[string]Handler{
+		methodPropose:   c.members(c.proposeHere),
+		methodReadIndex: c.members(c.readIndexHere),
+		methodRemove:    c.members(c.removeHere),
+		methodTransfer:  c.members(c.transferHere),
+		methodLag:       c.members(c.lagHere),
+		methodTerm:      c.answerTerm,
+		methodProgress:  c.answerProgress,
+		methodHello:     c.answerHello,
+		methodJoin:      c.answerJoin,
+		methodGossip:    c.answerGossip,
+	} {
+		c.calls.handle(method, handler)
+	}
+	return nil
+}
+
+// members answers a request that members pass to the leader.
+func (c *Cluster) members(here local) Handler {
+	return func(ctx context.Context, peer uint32, body []byte) ([]byte, error) {
+		if _, ok := c.server(peer); !ok {
+			return nil, fmt.Errorf("%w: node %d", ErrNotMember, peer)
+		}
+		return here(ctx, body)
+	}
+}
+
+func (c *Cluster) startRaft() error {
+	logger := c.cfg.Logger.Named("raft")
+	conf := raft.DefaultConfig()
+	conf.LocalID = serverID(c.cfg.Number)
+	conf.Logger = logger
+	conf.HeartbeatTimeout = c.cfg.Timeouts.Heartbeat
+	conf.ElectionTimeout = c.cfg.Timeouts.Election
+	conf.LeaderLeaseTimeout = c.cfg.Timeouts.Lease
+	conf.CommitTimeout = c.cfg.Timeouts.Commit
+	conf.MaxAppendEntries = c.cfg.Sizes.AppendEntries
+	conf.NoSnapshotRestoreOnStart = true // the state machine is on disk itself, see Config.Recover
+	conf.SnapshotInterval = 24 * time.Hour
+	conf.SnapshotThreshold = ^uint64(0) // snapshots come by bytes, see snapshotLoop
+	conf.ShutdownOnRemove = false
+	conf.NoLegacyTelemetry = true
+
+	waiting := &backlog{limit: c.cfg.Sizes.ApplyBacklog, applied: c.cfg.FSM.AppliedIndex, wait: c.cfg.FSM.WaitApplied}
+	waiting.committed = func() uint64 {
+		if r := c.live.Load(); r != nil {
+			return r.CommitIndex()
+		}
+		return 0
+	}
+	c.log.room = func(index uint64, bytes int64) { waiting.room(c.ctx, index, bytes) }
+	cached, err := raft.NewLogCache(c.cfg.Sizes.LogCache, c.log)
+	if err != nil {
+		return err
+	}
+	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:                  &stream{acceptor: c.port.raft, network: c.cfg.network, creds: c.calls.creds, timeout: c.cfg.Timeouts.Call, number: c.numberAt},
+		Logger:                  logger,
+		MaxPool:                 4,
+		Timeout:                 max(c.cfg.Timeouts.Call, 10*time.Second),
+		MsgpackUseNewTimeFormat: true,
+	})
+	r, err := raft.NewRaft(conf, &applier{fsm: c.cfg.FSM, fail: c.fail}, cached, c.log.bolt, c.snapshots, transport)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start raft: %w", err), transport.Close())
+	}
+	c.raft = r
+	c.live.Store(r)
+	return c.Err() // the state machine may have failed by now
+}
+
+func (c *Cluster) numberAt(address raft.ServerAddress) (uint32, bool) {
+	for _, s := range c.servers() {
+		if s.Address == address {
+			return s.number, true
+		}
+	}
+	return 0, false
+}
+
+func (c *Cluster) start() {
+	c.leader = newLeadership(c.raft, c.cfg.Number)
+	c.leader.update()
+	go c.calls.serve(c.port.calls)
+	c.wg.Go(func() { c.leader.watch(c.ctx.Done()) })
+	c.wg.Go(c.snapshotLoop)
+	c.wg.Go(c.gossipLoop)
+}
+
+// fail ends this node's part for good: the error says why it cannot follow the log.
+func (c *Cluster) fail(err error) {
+	c.failOnce.Do(func() {
+		c.logger.Error("this node can no longer follow the log, and stops", "error", err)
+		c.failure = err
+		close(c.failed)
+		c.cancel()
+		if r := c.live.Load(); r != nil {
+			c.stopRaft(r)
+		}
+	})
+}
+
+// stopRaft begins Raft's end once, and gives what to wait for; Raft's own second answer waits for nothing.
+func (c *Cluster) stopRaft(r *raft.Raft) raft.Future {
+	c.stopOnce.Do(func() { c.stopped = r.Shutdown() })
+	return c.stopped
+}
 
 // Failed is closed when this node can no longer follow the log; Err says why. The process should end then.
-func (c *Cluster) Failed() <-chan struct{} { return nil }
+func (c *Cluster) Failed() <-chan struct{} { return c.failed }
 
-// Err is the reason why Failed is closed.
-func (c *Cluster) Err() error { return nil }
+// Err is the reason why Failed is closed, or nil.
+func (c *Cluster) Err() error {
+	select {
+	case <-c.failed:
+		return c.failure
+	default:
+		return nil
+	}
+}
 
-// Address is the address at which other nodes reach this one.
-func (c *Cluster) Address() string { return "" }
+// Close ends this node's part in order: a leader first hands over. The state machine is no longer called when it returns.
+func (c *Cluster) Close() error {
+	var err error
+	c.closed.Do(func() {
+		if c.ctx.Err() == nil && c.raft.State() == raft.Leader && c.voters() > 1 {
+			ctx, cancel := context.WithTimeout(context.Background(), handOver)
+			if err := wait(ctx, c.raft.LeadershipTransfer()); err != nil {
+				c.logger.Warn("closing without handing leadership over", "error", err)
+			}
+			cancel()
+		}
+		err = c.closeAll()
+	})
+	return err
+}
 
-// GossipAddress is the address of this node's gossip.
-func (c *Cluster) GossipAddress() string { return "" }
+// closeAll closes what is open, from Raft down to the disk.
+func (c *Cluster) closeAll() error {
+	c.cancel()
+	var errs []error
+	if c.raft != nil {
+		errs = append(errs, c.stopRaft(c.raft).Error())
+	}
+	if c.calls != nil && c.leader != nil {
+		errs = append(errs, c.calls.Close())
+	}
+	if c.port != nil {
+		errs = append(errs, c.port.Close())
+	}
+	c.wg.Wait()
+	if c.gossip != nil {
+		errs = append(errs, c.gossip.Close())
+	}
+	if c.log != nil {
+		errs = append(errs, c.log.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // Number is this node's number.
-func (c *Cluster) Number() uint32 { return 0 }
+func (c *Cluster) Number() uint32 { return c.cfg.Number }
 
-// Bootstrapped tells whether this node belongs to a cluster.
-func (c *Cluster) Bootstrapped() bool { return false }
+// Address is the address at which other nodes reach this one.
+func (c *Cluster) Address() string { return c.port.raft.address.String() }
 
-// Bootstrap starts a cluster of this node alone, and returns once it leads.
-func (c *Cluster) Bootstrap(ctx context.Context) error { return errTODO }
-
-// Join asks the node at the address seed to be let into its cluster, and returns once this node is a voter and has the
-// state. It may be repeated with the same token after a crash or a cut connection.
-func (c *Cluster) Join(ctx context.Context, seed, token string) error { return errTODO }
-
-// Leave takes this node out of the cluster. Afterwards it is to be closed; to come back it starts with an empty folder.
-func (c *Cluster) Leave(ctx context.Context) error { return errTODO }
-
-// Remove takes the node with that number out of the cluster.
-func (c *Cluster) Remove(ctx context.Context, number uint32) error { return errTODO }
-
-// TransferLeadership makes that node the leader; 0 means any other voter. It returns once this node sees it lead.
-func (c *Cluster) TransferLeadership(ctx context.Context, number uint32) error { return errTODO }
-
-// Propose replicates data, with extensions as a table beside the log, and returns the state machine's answer.
-func (c *Cluster) Propose(ctx context.Context, data, extensions []byte) ([]byte, error) {
-	return nil, errTODO
-}
-
-// ReadIndex returns once this node's state holds every command whose proposer had its answer when ReadIndex was called.
-func (c *Cluster) ReadIndex(ctx context.Context) error { return errTODO }
-
-// Member is a node of the cluster: its first four fields are Raft's, the rest hints.
-type Member struct {
-	Number  uint32
-	Address string // of Raft and of calls
-	Voter   bool
-	Leader  bool // as far as this node knows
-
-	Alive        bool   // gossip hears of it
-	APIAddress   string // from gossip
-	Role         string // from gossip
-	AppliedIndex uint64 // as last heard by the leader; 0 when unknown
-}
-
-// Members are the nodes of the cluster by number.
-func (c *Cluster) Members() []Member { return nil }
+// GossipAddress is the address of this node's gossip.
+func (c *Cluster) GossipAddress() string { return c.gossip.address }
 
 // Leader is the node that leads, as far as this node knows.
-func (c *Cluster) Leader() (number uint32, ok bool) { return 0, false }
+func (c *Cluster) Leader() (number uint32, ok bool) {
+	number, _ = c.leader.get()
+	return number, number != 0
+}
 
 // Leading gives a channel that says whether this node leads: at once, and then whenever that changes. A slow receiver sees
 // the newest value only. The channel is closed by Close.
-func (c *Cluster) Leading() <-chan bool { return nil }
+func (c *Cluster) Leading() <-chan bool { return c.leader.subscribe() }
 
-// Lag is how many entries the slowest live voter is behind the leader's log.
-func (c *Cluster) Lag(ctx context.Context) (uint64, error) { return 0, errTODO }
+// Handle answers calls of a method from now on. A name is of a-z, 0-9 and hyphens, and can be handled once.
+func (c *Cluster) Handle(method string, handler Handler) { c.calls.handle("x-"+method, handler) }
 
-// Handler answers a call. The peer is the calling node, proven by its certificate; it need not be a member.
-type Handler func(ctx context.Context, peer uint32, body []byte) ([]byte, error)
-
-// Handle answers calls of a method from now on. A name is letters, digits and hyphens; it is handled once.
-func (c *Cluster) Handle(method string, handler Handler) {}
-
-// Call calls a method of another node, or of this one.
+// Call calls a method of another node, or of this one. A node that does not answer is ErrUnreachable; an error of its
+// handler is a *RemoteError, or that error itself when this node is called.
 func (c *Cluster) Call(ctx context.Context, number uint32, method string, body []byte) ([]byte, error) {
-	return nil, errTODO
+	return c.calls.call(ctx, number, "x-"+method, body)
 }
 
-// Snapshot takes a snapshot now.
-func (c *Cluster) Snapshot(ctx context.Context) error { return errTODO }
-
-// LogEntry is an entry of this node's own log.
-type LogEntry struct {
-	Index, Term     uint64
-	Type            string // command, noop, barrier, configuration
-	Data            []byte
-	ExtensionSize   int64    // bytes of the table beside the log; 0 without one
-	ExtensionDigest [32]byte // SHA-256 of the table
-	AppendedAt      time.Time
-}
-
-// LogEntries reads up to limit entries of this node's own log, the first at or after from.
-func (c *Cluster) LogEntries(from uint64, limit int) ([]LogEntry, error) { return nil, errTODO }
-
-// TablePath is where the table of the entry with that index and term lies, for the Config.Dir dir.
-func TablePath(dir string, index, term uint64) string {
-	return filepath.Join(dir, "tables", tableName(index, term))
+// LogEntries reads up to limit entries of this node's own log, the first at or after from. Entries at its end may not be
+// committed.
+func (c *Cluster) LogEntries(from uint64, limit int) ([]LogEntry, error) {
+	return c.log.entries(from, limit)
 }

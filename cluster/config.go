@@ -105,6 +105,10 @@ type Timeouts struct {
 	// Lease is how long a leader goes on without a majority; at most Heartbeat. Default: five sixths of Heartbeat.
 	Lease time.Duration
 
+	// Commit is how long a follower may not know that an entry is committed when nothing else is sent: what a linearizable
+	// read on a follower waits at most, twice. Default 10 ms.
+	Commit time.Duration
+
 	// Call is the longest time to connect, and for one Raft message of ordinary size. Default 5 s.
 	Call time.Duration
 }
@@ -151,6 +155,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Timeouts.Heartbeat = or(c.Timeouts.Heartbeat, 600*time.Millisecond)
 	c.Timeouts.Election = or(c.Timeouts.Election, max(c.Timeouts.Heartbeat, 600*time.Millisecond))
 	c.Timeouts.Lease = or(c.Timeouts.Lease, c.Timeouts.Heartbeat*5/6)
+	c.Timeouts.Commit = or(c.Timeouts.Commit, 10*time.Millisecond)
 	c.Timeouts.Call = or(c.Timeouts.Call, 5*time.Second)
 	c.Sizes.SnapshotBytes = or(c.Sizes.SnapshotBytes, 64<<20)
 	c.Sizes.TrailingBytes = or(c.Sizes.TrailingBytes, c.Sizes.SnapshotBytes)
@@ -185,6 +190,8 @@ func (c Config) check() error {
 		return wrong("timeouts.election", c.Timeouts.Election, "below timeouts.heartbeat", "raise it to at least that, or leave it out")
 	case c.Timeouts.Lease < 10*time.Millisecond || c.Timeouts.Lease > c.Timeouts.Heartbeat:
 		return wrong("timeouts.lease", c.Timeouts.Lease, "not between 10ms and timeouts.heartbeat", "leave it out for five sixths of the heartbeat")
+	case c.Timeouts.Commit < time.Millisecond || c.Timeouts.Commit > c.Timeouts.Heartbeat:
+		return wrong("timeouts.commit", c.Timeouts.Commit, "not between 1ms and timeouts.heartbeat", "leave it out for the default, 10ms")
 	case c.Timeouts.Call < 100*time.Millisecond:
 		return wrong("timeouts.call", c.Timeouts.Call, "below 100ms", "leave it out for the default, 5s")
 	case c.Sizes.SnapshotBytes < 0 || c.Sizes.TrailingBytes < 0 || c.Sizes.ApplyBacklog < 0 || c.Sizes.LogCache < 0:

@@ -41,6 +41,18 @@ var (
 	// ErrNoAdmission: this node lets no one in, since Config.Admit is not set.
 	ErrNoAdmission = errors.New("this node cannot admit new members")
 
+	// ErrNotAdmitted: Config.Admit refused the joining node.
+	ErrNotAdmitted = errors.New("the cluster does not admit this node: make a token with `tumbler cluster token create`, and join with it before it expires")
+
+	// ErrLostLog: a voter comes back with an empty log. It must not vote again under the same membership.
+	ErrLostLog = errors.New("this node is a voter of the cluster, and its log is empty: remove it from the cluster, then join again")
+
+	// ErrNumberTaken: another node has that number.
+	ErrNumberTaken = errors.New("another node of the cluster has that number: give each node its own")
+
+	// ErrTooLarge: a proposal or the body of a call is above the limit.
+	ErrTooLarge = errors.New("the message is too large")
+
 	// ErrPeer: the other end of a connection is not the node that it should be.
 	ErrPeer = errors.New("the other end is not the expected node")
 
@@ -62,12 +74,17 @@ func (e *ConfigError) Error() string {
 
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// RemoteError is what another node's handler answered, when it is none of the errors above.
+// RemoteError is the error of another node's handler. errors.Is finds the errors above in it.
 type RemoteError struct {
-	Node    uint32
+	Node    uint32 // 0 when it was called by address
 	Method  string
 	Message string
+
+	kind   error  // one of the errors above, or nil
+	leader uint32 // who leads instead, if known
 }
+
+func (e *RemoteError) Unwrap() error { return e.kind }
 
 func (e *RemoteError) Error() string {
 	return fmt.Sprintf("node %d, %s: %s", e.Node, e.Method, e.Message)

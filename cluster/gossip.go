@@ -1,0 +1,145 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/memberlist"
+)
+
+// gossip is memberlist: who seems to be alive, and where its API is. Hints only.
+type gossip struct {
+	list    *memberlist.Memberlist
+	address string
+}
+
+// gossipMeta is what a node says of itself. The names are short, for a packet carries them.
+type gossipMeta struct {
+	Number  uint32 `json:"n"`
+	Address string `json:"a"` // of Raft and of calls
+	API     string `json:"i,omitempty"`
+	Role    string `json:"r,omitempty"`
+}
+
+var errGossipMeta = errors.New("not a node's gossip")
+
+func decodeGossipMeta(b []byte) (m gossipMeta, err error) {
+	in := json.NewDecoder(bytes.NewReader(b))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&m); err != nil {
+		return gossipMeta{}, fmt.Errorf("%w: %w", errGossipMeta, err)
+	}
+	if in.More() || m.Number == 0 || len(b) > memberlist.MetaMaxSize {
+		return gossipMeta{}, errGossipMeta
+	}
+	return m, nil
+}
+
+func openGossip(cfg Config, address string, logger hclog.Logger) (*gossip, error) {
+	meta, err := json.Marshal(gossipMeta{Number: cfg.Number, Address: address, API: cfg.Meta.APIAddress, Role: cfg.Meta.Role})
+	if err != nil {
+		return nil, err
+	}
+	if len(meta) > memberlist.MetaMaxSize {
+		return nil, &ConfigError{Key: "address", Value: address, Err: errors.New("longer than gossip carries"), Hint: "use a shorter host name"}
+	}
+	keyring, err := memberlist.NewKeyring(cfg.Gossip.Keyring, cfg.Gossip.Keyring[0])
+	if err != nil {
+		return nil, &ConfigError{Key: "gossip.keyring", Err: err, Hint: "put the same key of 32 random bytes on every node"}
+	}
+	bind, err := net.ResolveTCPAddr("tcp", cfg.Gossip.Listen)
+	if err != nil {
+		return nil, &ConfigError{Key: "gossip.listen", Value: cfg.Gossip.Listen, Err: err, Hint: "write an IP address and a port"}
+	}
+	lines := logger.StandardLogger(&hclog.StandardLoggerOptions{InferLevels: true})
+	bindIP := "0.0.0.0"
+	if bind.IP != nil {
+		bindIP = bind.IP.String()
+	}
+	transport, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{bindIP}, BindPort: bind.Port, Logger: lines})
+	if err != nil {
+		if strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) { // memberlist keeps only the text
+			err = fmt.Errorf("%w (%v)", syscall.EADDRINUSE, err)
+		}
+		return nil, listenError("gossip.address", cfg.Gossip.Listen, err)
+	}
+	told, err := advertise(cfg.Gossip.Address, &net.TCPAddr{IP: bind.IP, Port: transport.GetAutoBindPort()})
+	if err != nil {
+		return nil, errors.Join(err, transport.Shutdown())
+	}
+	public, err := net.ResolveTCPAddr("tcp", told)
+	if err != nil || public.IP == nil || public.IP.IsUnspecified() {
+		return nil, errors.Join(&ConfigError{Key: "gossip.address", Value: cfg.Gossip.Address, Err: errors.Join(errors.New("no address that other nodes can reach"), err), Hint: "name this machine's address, and bind all with gossip.listen"}, transport.Shutdown())
+	}
+	conf := memberlist.DefaultLANConfig()
+	conf.Name = strconv.FormatUint(uint64(cfg.Number), 10)
+	conf.Label = "tumbler"
+	conf.Transport = transport
+	conf.BindAddr, conf.BindPort = bindIP, bind.Port
+	conf.AdvertiseAddr, conf.AdvertisePort = public.IP.String(), public.Port
+	conf.Keyring = keyring
+	conf.Logger = lines
+	conf.Delegate = metaDelegate(meta)
+	conf.Alive = metaDelegate(meta)
+	conf.ProbeInterval = 500 * time.Millisecond
+	conf.ProbeTimeout = 300 * time.Millisecond
+	conf.SuspicionMult = 3
+	conf.PushPullInterval = 15 * time.Second
+	conf.DeadNodeReclaimTime = time.Second // a node may come back at another address
+	list, err := memberlist.Create(conf)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start gossip at %s: %w", told, err), transport.Shutdown())
+	}
+	return &gossip{list: list, address: told}, nil
+}
+
+// hear joins the gossip at these addresses.
+func (g *gossip) hear(addresses []string) error {
+	_, err := g.list.Join(addresses)
+	return err
+}
+
+// alive gives what is heard, this node included.
+func (g *gossip) alive() map[uint32]gossipMeta {
+	out := map[uint32]gossipMeta{}
+	for _, node := range g.list.Members() {
+		if meta, err := decodeGossipMeta(node.Meta); err == nil {
+			out[meta.Number] = meta
+		}
+	}
+	return out
+}
+
+// Close says goodbye, and stops.
+func (g *gossip) Close() error {
+	leave := g.list.Leave(500 * time.Millisecond)
+	_ = leave // nobody may be left to hear it
+	return g.list.Shutdown()
+}
+
+// metaDelegate is this node's own meta; memberlist asks it for that, and whom to believe.
+type metaDelegate []byte
+
+func (d metaDelegate) NodeMeta(int) []byte           { return d }
+func (metaDelegate) NotifyMsg([]byte)                {}
+func (metaDelegate) GetBroadcasts(int, int) [][]byte { return nil }
+func (metaDelegate) LocalState(bool) []byte          { return nil }
+func (metaDelegate) MergeRemoteState([]byte, bool)   {}
+func (metaDelegate) NotifyAlive(n *memberlist.Node) error {
+	meta, err := decodeGossipMeta(n.Meta)
+	if err != nil {
+		return err
+	}
+	if strconv.FormatUint(uint64(meta.Number), 10) != n.Name {
+		return fmt.Errorf("%w: node %s says that it is %d", errGossipMeta, n.Name, meta.Number)
+	}
+	return nil
+}

@@ -1,0 +1,546 @@
+package cluster
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+)
+
+// authority signs the certificates of one test.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	dir         string
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der := must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))
+	a := &authority{certificate: must(x509.ParseCertificate(der)), key: key, dir: t.TempDir()}
+	a.write("ca.pem", "CERTIFICATE", der)
+	return a
+}
+
+func (a *authority) write(name, kind string, der []byte) string {
+	path := filepath.Join(a.dir, name)
+	check(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+	return path
+}
+
+// issue gives the files of a certificate with that URI, for instance tumbler://node/1.
+func (a *authority) issue(name, uri string, usage ...x509.ExtKeyUsage) TLSFiles {
+	if len(usage) == 0 {
+		usage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	}
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	template := &x509.Certificate{
+		SerialNumber: must(rand.Int(rand.Reader, big.NewInt(1<<60))), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		URIs: []*url.URL{must(url.Parse(uri))}, ExtKeyUsage: usage,
+	}
+	der := must(x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key))
+	return TLSFiles{
+		Certificate: a.write(name+".pem", "CERTIFICATE", der),
+		Key:         a.write(name+".key", "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(key))),
+		CA:          filepath.Join(a.dir, "ca.pem"),
+	}
+}
+
+// wires are the network of a test: any pair of nodes can be cut off from each other.
+type wires struct {
+	mu    sync.Mutex
+	hosts map[string]uint32 // node by address
+	cut   map[[2]uint32]bool
+	conns map[*wire]bool
+}
+
+type wire struct {
+	net.Conn
+	wires *wires
+	ends  [2]uint32
+}
+
+func newWires() *wires {
+	return &wires{hosts: map[string]uint32{}, cut: map[[2]uint32]bool{}, conns: map[*wire]bool{}}
+}
+
+func pair(a, b uint32) [2]uint32 { return [2]uint32{min(a, b), max(a, b)} }
+
+// Cut separates a from each of the others.
+func (w *wires) Cut(a uint32, others ...uint32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, b := range others {
+		w.cut[pair(a, b)] = true
+	}
+	for conn := range w.conns {
+		if w.cut[conn.ends] {
+			conn.Conn.Close()
+			delete(w.conns, conn)
+		}
+	}
+}
+
+func (w *wires) Heal() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = map[[2]uint32]bool{}
+}
+
+// from is the network as one node sees it.
+type from struct {
+	*wires
+	number uint32
+}
+
+func (f from) Listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := tcp{}.Listen(ctx, address)
+	if err == nil {
+		f.mu.Lock()
+		f.hosts[l.Addr().String()] = f.number
+		f.mu.Unlock()
+	}
+	return l, err
+}
+
+func (f from) Dial(ctx context.Context, address string) (net.Conn, error) {
+	f.mu.Lock()
+	ends := pair(f.number, f.hosts[address])
+	cut := f.cut[ends]
+	f.mu.Unlock()
+	if cut {
+		return nil, errors.New("the test cut this connection")
+	}
+	conn, err := tcp{}.Dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	out := &wire{conn, f.wires, ends}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.conns[out] = true
+	return out, nil
+}
+
+func (w *wire) Close() error {
+	w.wires.mu.Lock()
+	delete(w.wires.conns, w)
+	w.wires.mu.Unlock()
+	return w.Conn.Close()
+}
+
+// tally is the replicated state of the tests: a set of words, each with the number of times that it was applied, and the
+// sizes of its tables. The word "fail" is an error.
+type tally struct {
+	dir   string // Config.Dir
+	spare string // for checkpoints
+
+	mu       sync.Mutex
+	index    uint64
+	counts   map[string]int
+	tables   map[string]int
+	restores int
+	moved    chan struct{} // closed when index changes
+	hold     chan struct{} // if set, Apply waits until it is closed
+}
+
+func newTally(dir string) *tally {
+	return &tally{dir: dir, spare: dir + "-spare", counts: map[string]int{}, tables: map[string]int{}, moved: make(chan struct{})}
+}
+
+func (f *tally) Apply(entry *raft.Log) any { return f.ApplyBatch([]*raft.Log{entry})[0] }
+
+func (f *tally) ApplyBatch(entries []*raft.Log) []any {
+	f.mu.Lock()
+	hold := f.hold
+	f.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make([]any, len(entries))
+	for i, entry := range entries {
+		if entry.Type != raft.LogCommand {
+			continue
+		}
+		if entry.Index <= f.index {
+			out[i] = []byte("old")
+			continue
+		}
+		word := string(entry.Data)
+		if word == "fail" {
+			out[i] = errors.New("this state machine is broken")
+			continue
+		}
+		if len(entry.Extensions) > 0 {
+			b, err := os.ReadFile(TablePath(f.dir, entry.Index, entry.Term))
+			if err != nil || string(b) != string(entry.Extensions) {
+				out[i] = fmt.Errorf("the table of entry %d is not in its file: %w", entry.Index, err)
+				continue
+			}
+		}
+		f.counts[word]++
+		f.tables[word] = len(entry.Extensions)
+		f.index = entry.Index
+		out[i] = []byte(fmt.Sprintf("%s %d", word, f.counts[word]))
+	}
+	close(f.moved)
+	f.moved = make(chan struct{})
+	return out
+}
+
+func (f *tally) AppliedIndex() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.index
+}
+
+func (f *tally) WaitApplied(ctx context.Context, index uint64) error {
+	for {
+		f.mu.Lock()
+		done, moved := f.index >= index, f.moved
+		f.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Hold stops Apply until the returned function is called.
+func (f *tally) Hold() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	hold := make(chan struct{})
+	f.hold = hold
+	return sync.OnceFunc(func() {
+		f.mu.Lock()
+		f.hold = nil
+		f.mu.Unlock()
+		close(hold)
+	})
+}
+
+type tallyState struct {
+	Index  uint64
+	Counts map[string]int
+	Tables map[string]int
+}
+
+func (f *tally) Snapshot() (raft.FSMSnapshot, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := os.MkdirAll(f.spare, 0o700); err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp(f.spare, "")
+	if err != nil {
+		return nil, err
+	}
+	b := must(json.Marshal(tallyState{f.index, f.counts, f.tables}))
+	if err := os.Mkdir(filepath.Join(folder, "sub"), 0o700); err != nil {
+		return nil, err
+	}
+	return folderSnapshot(folder), os.WriteFile(filepath.Join(folder, "sub", "state.json"), b, 0o600)
+}
+
+type folderSnapshot string
+
+func (s folderSnapshot) Persist(sink raft.SnapshotSink) error {
+	return sink.(interface{ AdoptFolder(string) error }).AdoptFolder(string(s))
+}
+
+func (s folderSnapshot) Release() {}
+
+func (f *tally) Restore(r io.ReadCloser) error {
+	defer r.Close()
+	in := tar.NewReader(r)
+	for {
+		header, err := in.Next()
+		if err != nil {
+			return err
+		}
+		if header.Name == "sub/state.json" {
+			if err := f.load(in); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	inner := r
+	for {
+		wrapped, ok := inner.(raft.ReadCloserWrapper)
+		if !ok {
+			break
+		}
+		inner = wrapped.WrappedReadCloser()
+	}
+	folder := inner.(interface{ Folder() string }).Folder()
+	_, err := os.Stat(filepath.Join(folder, "sub", "state.json"))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.restores++
+	return err
+}
+
+func (f *tally) load(r io.Reader) error {
+	var state tallyState
+	if err := json.NewDecoder(r).Decode(&state); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.index, f.counts, f.tables = state.Index, state.Counts, state.Tables
+	close(f.moved)
+	f.moved = make(chan struct{})
+	return nil
+}
+
+// Recover is Config.Recover of a state machine that is in memory alone.
+func (f *tally) Recover(d Durable) error {
+	if d.Snapshot == "" {
+		return nil
+	}
+	in, err := os.Open(filepath.Join(d.Snapshot, "sub", "state.json"))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return f.load(in)
+}
+
+func (f *tally) Count(word string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.counts[word]
+}
+
+// farm is the nodes of one test.
+type farm struct {
+	t     *testing.T
+	ca    *authority
+	wires *wires
+	nodes map[uint32]*node
+}
+
+type node struct {
+	*Cluster
+	fsm    *tally
+	config Config
+}
+
+const goodToken = "let me in"
+
+func newFarm(t *testing.T) *farm {
+	t.Helper()
+	f := &farm{t: t, ca: newAuthority(t), wires: newWires(), nodes: map[uint32]*node{}}
+	t.Cleanup(func() {
+		for _, n := range f.nodes {
+			if err := n.Close(); err != nil {
+				t.Errorf("close node %d: %v", n.Number(), err)
+			}
+		}
+	})
+	return f
+}
+
+func (f *farm) config(number uint32) Config {
+	admit := func(_ context.Context, number uint32, token string) error {
+		if token != goodToken {
+			return fmt.Errorf("node %d has no good token", number)
+		}
+		return nil
+	}
+	return Config{
+		Number: number, Dir: filepath.Join(f.t.TempDir(), "raft"), Address: "127.0.0.1:0",
+		Gossip:   Gossip{Address: "127.0.0.1:0", Keyring: [][]byte{[]byte("0123456789abcdef0123456789abcdef")}},
+		Meta:     Meta{APIAddress: fmt.Sprintf("127.0.0.1:%d", 8433+10*number), Role: "operational"},
+		TLS:      f.ca.issue(fmt.Sprintf("node%d", number), fmt.Sprintf("tumbler://node/%d", number)),
+		Timeouts: Timeouts{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond},
+		Admit:    admit,
+		Logger:   testLogger(f.t, number),
+		network:  from{f.wires, number},
+	}
+}
+
+func testLogger(t *testing.T, number uint32) hclog.Logger {
+	level := hclog.LevelFromString(os.Getenv("CLUSTER_TEST_LOG"))
+	if level == hclog.NoLevel {
+		level = hclog.Off
+	}
+	return hclog.New(&hclog.LoggerOptions{Name: fmt.Sprintf("%s/%d", t.Name(), number), Level: level, Output: os.Stderr})
+}
+
+// open starts a node with a fresh state machine on what its folder holds.
+func (f *farm) open(config Config) *node {
+	f.t.Helper()
+	n, err := f.tryOpen(config)
+	if err != nil {
+		f.t.Fatalf("open node %d: %v", config.Number, err)
+	}
+	return n
+}
+
+func (f *farm) tryOpen(config Config) (*node, error) {
+	fsm := newTally(config.Dir)
+	config.FSM, config.Recover = fsm, fsm.Recover
+	c, err := Open(config)
+	if err != nil {
+		return nil, err
+	}
+	config.Address, config.Gossip.Address = c.Address(), c.GossipAddress() // the same ports after a restart
+	n := &node{c, fsm, config}
+	f.nodes[config.Number] = n
+	return n, nil
+}
+
+// cluster starts nodes 1 to n as one cluster.
+func (f *farm) cluster(n uint32) []*node {
+	f.t.Helper()
+	first := f.open(f.config(1))
+	f.noError(first.Bootstrap(f.ctx()))
+	nodes := []*node{first}
+	for number := uint32(2); number <= n; number++ {
+		nodes = append(nodes, f.open(f.config(number)))
+		f.noError(nodes[number-1].Join(f.ctx(), nodes[number-2].Address(), goodToken))
+	}
+	return nodes
+}
+
+// stop closes a node; kill closes it without a word to the others.
+func (f *farm) stop(n *node) {
+	f.t.Helper()
+	f.noError(n.Close())
+	delete(f.nodes, n.Number())
+}
+
+func (f *farm) kill(n *node) {
+	f.t.Helper()
+	n.closed.Do(func() {})
+	f.noError(n.closeAll())
+	delete(f.nodes, n.Number())
+}
+
+func (f *farm) restart(n *node) *node {
+	f.t.Helper()
+	return f.open(n.config)
+}
+
+func (f *farm) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	f.t.Cleanup(cancel)
+	return ctx
+}
+
+func (f *farm) noError(err error) {
+	f.t.Helper()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *farm) isError(err, want error) {
+	f.t.Helper()
+	if !errors.Is(err, want) {
+		f.t.Fatalf("got %v, want %v", err, want)
+	}
+}
+
+// waitFor waits until the condition holds.
+func (f *farm) waitFor(what string, condition func() bool) {
+	f.t.Helper()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition() {
+		select {
+		case <-ticker.C:
+		case <-deadline.C:
+			f.t.Fatalf("waited for: %s", what)
+		}
+	}
+}
+
+// leader waits until one of the nodes leads, and all of them know it.
+func (f *farm) leader(nodes ...*node) *node {
+	f.t.Helper()
+	var leader *node
+	f.waitFor("a leader that all nodes know", func() bool {
+		leader = nil
+		number, ok := nodes[0].Leader()
+		for _, n := range nodes {
+			if got, _ := n.Leader(); !ok || got != number {
+				return false
+			}
+			if n.Number() == number {
+				leader = n
+			}
+		}
+		return leader != nil
+	})
+	return leader
+}
+
+func (f *farm) propose(n *node, word string) string {
+	f.t.Helper()
+	answer, err := n.Propose(f.ctx(), []byte(word), nil)
+	f.noError(err)
+	return string(answer)
+}
+
+func others(nodes []*node, n *node) []*node {
+	return slices.DeleteFunc(slices.Clone(nodes), func(m *node) bool { return m == n })
+}
+
+func numbers(nodes []*node) (out []uint32) {
+	for _, n := range nodes {
+		out = append(out, n.Number())
+	}
+	return out
+}
+
+func must[T any](v T, err error) T {
+	check(err)
+	return v
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func contains(err error, text string) bool { return err != nil && strings.Contains(err.Error(), text) }

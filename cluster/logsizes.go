@@ -1,0 +1,70 @@
+package cluster
+
+import (
+	"sort"
+	"sync"
+)
+
+// logSizes tells how many bytes of log lie above an index, to within markEvery. What was in the log before the start is
+// counted roughly; it decides nothing but when a snapshot is due.
+type logSizes struct {
+	mu    sync.Mutex
+	total int64
+	marks []mark // by index
+}
+
+// mark: total bytes up to and including index.
+type mark struct {
+	index uint64
+	total int64
+}
+
+const markEvery = 256 << 10
+
+func (s *logSizes) add(index uint64, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total += bytes
+	if n := len(s.marks); n == 0 || s.total-s.marks[n-1].total >= markEvery {
+		s.marks = append(s.marks, mark{index, s.total})
+	}
+}
+
+// cut forgets marks in a range that was deleted.
+func (s *logSizes) cut(from, to uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.marks[:0]
+	for _, m := range s.marks {
+		if m.index < from || m.index > to {
+			kept = append(kept, m)
+		}
+	}
+	s.marks = kept
+}
+
+// above is the number of bytes after the index.
+func (s *logSizes) above(index uint64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].index > index })
+	switch {
+	case i > 0:
+		return s.total - s.marks[i-1].total
+	case len(s.marks) > 0:
+		return s.total - s.marks[0].total + markEvery
+	default:
+		return 0
+	}
+}
+
+// newest is the lowest index above which there are at most that many bytes, or 0.
+func (s *logSizes) newest(bytes int64) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := sort.Search(len(s.marks), func(i int) bool { return s.total-s.marks[i].total <= bytes })
+	if i == 0 || i == len(s.marks) {
+		return 0
+	}
+	return s.marks[i].index
+}
