@@ -162,6 +162,12 @@ func (f *Folder) SigKeys() ([]SigKeyInfo, error) {
 	return list, nil
 }
 
+// SigKey gives what one signature key's file shows in the clear.
+func (f *Folder) SigKey(keyNum int) (SigKeyInfo, error) {
+	file, err := f.load(keyNum)
+	return file.SigKeyInfo, err
+}
+
 // OpenSigKey opens a signature key with its password, and checks what the file shows in the clear.
 func (f *Folder) OpenSigKey(keyNum int, password string) (*SigKey, error) {
 	file, err := f.load(keyNum)

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"context"
+
+	urfave "github.com/urfave/cli/v2"
+)
+
+func nodeCommands(s Streams) *urfave.Command {
+	return &urfave.Command{
+		Name:  "node",
+		Usage: "run a node",
+		Subcommands: []*urfave.Command{{
+			Name:  "run",
+			Usage: "run a node in the foreground until SIGTERM or SIGINT",
+			Description: "The configuration names the unit, its ports, certificates and data folder; configs/ explains every key.\n" +
+				"A new node serves nothing until `cluster bootstrap` or `cluster join` makes it a member.\n\n" +
+				"Example:\n   tumbler node run --config /etc/tumbler/node.yaml",
+			Flags:  join([]urfave.Flag{text("config", "configuration `FILE`"), &urfave.BoolFlag{Name: "check", Usage: "look at the configuration and its files, and run nothing"}}, outputFlags()),
+			Action: action(s, nodeRun),
+		}},
+	}
+}
+
+func nodeRun(ctx context.Context, i *invocation) error {
+	if _, err := i.arguments(); err != nil {
+		return err
+	}
+	path := i.text("config", "TUMBLER_CONFIG")
+	if path == "" {
+		return i.usage("--config is missing")
+	}
+	return runNode(ctx, i, path)
+}

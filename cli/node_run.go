@@ -1,0 +1,23 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"tumbler/node"
+)
+
+// runNode is the command line's only use of the node package.
+func runNode(ctx context.Context, i *invocation, path string) error {
+	config, err := node.LoadConfig(path)
+	if err != nil {
+		return err
+	}
+	if err := config.CheckFiles(); err != nil {
+		return err
+	}
+	if i.flag("check") {
+		return i.done(map[string]string{"config": path}, "The configuration is valid: "+path)
+	}
+	return errors.New("this build has no node")
+}

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// ask gives a flag's value, or else an environment variable's, or else asks for it. prompt is what Trusted Key Entry asks;
+// a line "> " follows where the reference shows one.
+func (i *invocation) ask(flag, env, prompt string) (string, error) {
+	if c := i.given(flag); c != nil {
+		return strings.TrimSpace(c.String(flag)), nil
+	}
+	if env != "" && i.s.Env(env) != "" {
+		return strings.TrimSpace(i.s.Env(env)), nil
+	}
+	i.prompt(prompt)
+	answer, err := i.readLine()
+	if errors.Is(err, io.EOF) {
+		return "", i.usage("no answer to %s: give --%s", quote(prompt), flag)
+	}
+	return answer, err
+}
+
+// prompt writes a question and the line that the answer stands on. With --output json it goes to standard error, so that
+// standard output stays JSON.
+func (i *invocation) prompt(text string) {
+	w := i.s.Out
+	if i.json {
+		w = i.s.Err
+	}
+	_, _ = fmt.Fprintf(w, "%s\n> ", text)
+}
+
+func (i *invocation) readLine() (string, error) {
+	answer, err := i.in.ReadString('\n')
+	if err != nil && (!errors.Is(err, io.EOF) || answer == "") {
+		return "", err
+	}
+	return strings.TrimSpace(answer), nil
+}
+
+// password asks for a password without showing it. how says what to give instead of an answer.
+func (i *invocation) password(prompt, how string) (string, error) {
+	i.prompt(prompt)
+	if f, ok := terminal(i.s.In); ok && i.in.Buffered() == 0 {
+		answer, err := term.ReadPassword(int(f.Fd()))
+		i.endPrompt()
+		return string(answer), err
+	}
+	answer, err := i.in.ReadString('\n')
+	i.endPrompt()
+	if err != nil && answer == "" {
+		if errors.Is(err, io.EOF) {
+			return "", i.usage("no answer to %s: %s", quote(prompt), how)
+		}
+		return "", err
+	}
+	return strings.TrimRight(answer, "\r\n"), nil
+}
+
+func (i *invocation) endPrompt() {
+	w := i.s.Out
+	if i.json {
+		w = i.s.Err
+	}
+	_, _ = fmt.Fprintln(w)
+}
+
+// confirm asks a yes-or-no question; the answer is no unless it is y or yes. --yes answers it.
+func (i *invocation) confirm(question string) (bool, error) {
+	if i.flag(flagYes) {
+		return true, nil
+	}
+	w := i.s.Out
+	if i.json {
+		w = i.s.Err
+	}
+	_, _ = fmt.Fprintf(w, "%s\nAnswer [y/N]:\n> ", question)
+	answer, err := i.readLine()
+	if errors.Is(err, io.EOF) {
+		return false, i.usage("no answer to %s: give --%s", quote(question), flagYes)
+	}
+	answer = strings.ToLower(answer)
+	return answer == "y" || answer == "yes", err
+}
+
+// secret gives a secret from an environment variable or from the file that a flag names: never from a flag itself, which
+// every process on the machine could read. There is none: "".
+func (i *invocation) secret(what, env, fileFlag string) (string, error) {
+	if path := i.text(fileFlag, ""); path != "" {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", what, err)
+		}
+		return strings.TrimSpace(string(data)), nil
+	}
+	return i.s.Env(env), nil
+}
+
+// secretLines gives the lines of the file that a flag names: several passwords.
+func (i *invocation) secretLines(fileFlag string) ([]string, error) {
+	path := i.text(fileFlag, "")
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", fileFlag, err)
+	}
+	return strings.Split(strings.TrimRight(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n"), "\n"), nil
+}

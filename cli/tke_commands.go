@@ -1,0 +1,19 @@
+package cli
+
+import (
+	urfave "github.com/urfave/cli/v2"
+)
+
+func tkeCommands(s Streams) *urfave.Command {
+	return &urfave.Command{
+		Name:  "tke",
+		Usage: "Trusted Key Entry: administrators, crypto units and their master keys",
+		Description: "CLOUDTKEFILES names the folder on this workstation for signature keys, the selection of units, and the\n" +
+			"identities of units that were seen before.",
+		Subcommands: join(
+			sigKeyCommands(s),
+			unitCommands(s),
+			[]*urfave.Command{autoInitCommand(s), autoRotateCommand(s), rotationCommands(s)},
+		),
+	}
+}

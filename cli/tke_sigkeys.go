@@ -1,0 +1,264 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"tumbler/cli/workstation"
+)
+
+const (
+	envSigKeyPassword = "TUMBLER_SIGKEY_PASSWORD"
+	howSigKeyPassword = "set " + envSigKeyPassword + " (or " + envSigKeyPassword + "_<KEYNUM>), or give --password-file FILE"
+)
+
+func sigKeyCommands(s Streams) []*urfave.Command {
+	passwordFile := text("password-file", "`FILE` with the passwords, a line each, in the order of the KEYNUMs [$"+envSigKeyPassword+", $"+envSigKeyPassword+"_<KEYNUM>]")
+	return []*urfave.Command{
+		{
+			Name:        "sigkeys",
+			Usage:       "list administrators' signature keys on this workstation",
+			Description: "Example:\n   tumbler tke sigkeys",
+			Flags:       join(outputFlags(), folderFlags()),
+			Action:      action(s, sigKeys),
+		},
+		{
+			Name:        "sigkey-add",
+			Usage:       "make a signature key for an administrator",
+			Description: "Example:\n   TUMBLER_SIGKEY_PASSWORD=... tumbler tke sigkey-add --name Alice",
+			Flags:       join([]urfave.Flag{text("name", "`NAME` of the administrator, at most 30 characters"), passwordFile}, outputFlags(), folderFlags()),
+			Action:      action(s, sigKeyAdd),
+		},
+		{
+			Name:        "sigkey-rm",
+			Usage:       "delete a signature key from this workstation; without a copy of its file it is gone",
+			Description: "Example:\n   tumbler tke sigkey-rm --keynum 2 --yes",
+			Flags:       join([]urfave.Flag{text("keynum", "`KEYNUM` of the key"), yesFlag("the key is deleted")}, outputFlags(), folderFlags()),
+			Action:      action(s, sigKeyRemove),
+		},
+		{
+			Name:        "sigkey-sel",
+			Usage:       "choose the current signature keys: those that sign from now on",
+			Description: "Example:\n   tumbler tke sigkey-sel --keynum 1,2",
+			Flags:       join([]urfave.Flag{text("keynum", "`KEYNUM`s of the keys, separated by commas"), passwordFile}, outputFlags(), folderFlags()),
+			Action:      action(s, sigKeySelect),
+		},
+	}
+}
+
+// sigKeyShown is a signature key as JSON.
+type sigKeyShown struct {
+	workstation.SigKeyInfo
+	Current bool `json:"current"`
+}
+
+func sigKeys(_ context.Context, i *invocation) error {
+	folder, err := i.folderAlone()
+	if err != nil {
+		return err
+	}
+	keys, err := folder.SigKeys()
+	if err != nil {
+		return err
+	}
+	selected, err := folder.SelectedSigKeys()
+	if err != nil {
+		return err
+	}
+	list := make([]sigKeyShown, len(keys))
+	for n, k := range keys {
+		list[n] = sigKeyShown{k, slices.Contains(selected, k.KeyNum)}
+	}
+	return i.result(map[string]any{"sigkeys": list}, func(w io.Writer) {
+		if len(list) == 0 {
+			line(w, "There are no signature keys in %s: `tumbler tke sigkey-add` makes one.", folder.Dir())
+			return
+		}
+		t := newTable("KEYNUM", "DESCRIPTION", "SUBJECT KEY IDENTIFIER")
+		for _, k := range list {
+			t.row(k.KeyNum, k.Name, workstation.ShortSKI(k.SubjectKeyIdentifier)+"...")
+		}
+		t.print(w)
+		if len(selected) > 0 {
+			line(w, "\nCurrent signature keys: KEYNUM %s", numbers(selected))
+		}
+	})
+}
+
+func sigKeyAdd(_ context.Context, i *invocation) error {
+	folder, err := i.folderAlone()
+	if err != nil {
+		return err
+	}
+	name, err := i.ask("name", "", "Enter an administrator name to be associated with the signature key:")
+	if err != nil {
+		return err
+	}
+	if err := workstation.CheckName(name); err != nil {
+		return i.usage("%v", err)
+	}
+	password, err := i.newPassword(0, "Enter a password to protect the signature key:")
+	if err != nil {
+		return err
+	}
+	info, err := folder.AddSigKey(name, password)
+	if err != nil {
+		return err
+	}
+	return i.done(info, "A signature key was created.")
+}
+
+// newPassword gives the password for a new file: from the place in the password file, from the environment, or asked for
+// twice.
+func (i *invocation) newPassword(place int, prompt string) (string, error) {
+	password, given, err := i.givenPassword(0, place)
+	if err != nil {
+		return "", err
+	}
+	if !given {
+		if password, err = i.password(prompt, howSigKeyPassword); err != nil {
+			return "", err
+		}
+		again, err := i.password("Re-enter the password to confirm:", howSigKeyPassword)
+		if err != nil {
+			return "", err
+		}
+		if again != password {
+			return "", fmt.Errorf("the two passwords differ: run the command again")
+		}
+	}
+	return password, workstation.CheckPassword(password)
+}
+
+// givenPassword gives a password that needs no prompt: the key's own variable, its line of the password file, or the
+// variable for all keys.
+func (i *invocation) givenPassword(keyNum, place int) (string, bool, error) {
+	if keyNum > 0 {
+		if p := i.s.Env(envSigKeyPassword + "_" + strconv.Itoa(keyNum)); p != "" {
+			return p, true, nil
+		}
+	}
+	lines, err := i.secretLines("password-file")
+	if err != nil {
+		return "", false, err
+	}
+	if lines != nil {
+		if place >= len(lines) {
+			return "", false, i.usage("--password-file holds %d passwords, and a further one is needed: a line each, in the order of the KEYNUMs", len(lines))
+		}
+		return lines[place], true, nil
+	}
+	p := i.s.Env(envSigKeyPassword)
+	return p, p != "", nil
+}
+
+func sigKeyRemove(_ context.Context, i *invocation) error {
+	folder, err := i.folderAlone()
+	if err != nil {
+		return err
+	}
+	answer, err := i.ask("keynum", "", "Enter the KEYNUM of the signature key to delete:")
+	if err != nil {
+		return err
+	}
+	keyNum, err := strconv.Atoi(answer)
+	if err != nil {
+		return i.usage("%s is not a KEYNUM", quote(answer))
+	}
+	yes, err := i.confirm(fmt.Sprintf("Signature key %d is deleted from this workstation. Do you want to continue?", keyNum))
+	if err != nil || !yes {
+		return declined(err)
+	}
+	if err := folder.RemoveSigKey(keyNum); err != nil {
+		return err
+	}
+	return i.done(map[string]int{"keynum": keyNum}, "The signature key was deleted.")
+}
+
+func sigKeySelect(_ context.Context, i *invocation) error {
+	folder, err := i.folderAlone()
+	if err != nil {
+		return err
+	}
+	answer, err := i.ask("keynum", "", "Enter the KEYNUM values to select as current signature keys, separated by spaces:")
+	if err != nil {
+		return err
+	}
+	keyNums, err := i.parseKeyNums(answer)
+	if err != nil {
+		return err
+	}
+	for place, n := range keyNums {
+		if _, err := i.openSigKey(folder, n, place, fmt.Sprintf("Enter the password for KEYNUM %d:", n)); err != nil {
+			return err
+		}
+	}
+	if err := folder.SelectSigKeys(keyNums); err != nil {
+		return err
+	}
+	lines := make([]string, len(keyNums))
+	for n, k := range keyNums {
+		lines[n] = fmt.Sprintf("KEYNUM %d has been made the current signature key.", k)
+	}
+	return i.done(map[string][]int{"keynums": keyNums}, lines...)
+}
+
+// openSigKey opens a signature key with the password given for it, or asked for.
+func (i *invocation) openSigKey(folder *workstation.Folder, keyNum, place int, prompt string) (*workstation.SigKey, error) {
+	if _, err := folder.SigKey(keyNum); err != nil {
+		return nil, err
+	}
+	password, given, err := i.givenPassword(keyNum, place)
+	if err != nil {
+		return nil, err
+	}
+	if !given {
+		if password, err = i.password(prompt, howSigKeyPassword); err != nil {
+			return nil, err
+		}
+	}
+	return folder.OpenSigKey(keyNum, password)
+}
+
+// parseKeyNums reads KEYNUMs separated by spaces or commas: in order, each once.
+func (i *invocation) parseKeyNums(text string) ([]int, error) {
+	var keyNums []int
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' }) {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 {
+			return nil, i.usage("%s is not a KEYNUM", quote(word))
+		}
+		if slices.Contains(keyNums, n) {
+			return nil, i.usage("KEYNUM %d is given twice", n)
+		}
+		keyNums = append(keyNums, n)
+	}
+	if len(keyNums) == 0 {
+		return nil, i.usage("no KEYNUM was given")
+	}
+	slices.Sort(keyNums)
+	return keyNums, nil
+}
+
+// folderAlone opens the folder for a command that takes no arguments.
+func (i *invocation) folderAlone() (*workstation.Folder, error) {
+	if _, err := i.arguments(); err != nil {
+		return nil, err
+	}
+	return i.folder()
+}
+
+// numbers lists numbers: 1, 2, 3.
+func numbers[T int | uint32](list []T) string {
+	texts := make([]string, len(list))
+	for n, v := range list {
+		texts[n] = fmt.Sprint(v)
+	}
+	return strings.Join(texts, ", ")
+}
