@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"tumbler/api/client"
 )
@@ -50,7 +51,7 @@ func fail(s Streams, err error, asJSON bool) int {
 	if f.ReturnCode != 0 {
 		_, _ = fmt.Fprintf(s.Err, "Error reported by EP11 crypto module.\nReturn code: %d\nReason code: %d\nError message: %s\n", f.ReturnCode, f.ReasonCode, f.Message)
 	} else {
-		_, _ = fmt.Fprintln(s.Err, f.Message)
+		_, _ = fmt.Fprintln(s.Err, strings.TrimRight(f.Message, "\n"))
 	}
 	if f.Hint != "" {
 		_, _ = fmt.Fprintln(s.Err, f.Hint)

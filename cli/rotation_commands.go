@@ -67,13 +67,13 @@ func rotationCommands(s Streams) *urfave.Command {
 				Usage: "print the evidence of a rotation, or check one offline",
 				Description: "Without --verify the receipt of the order with this digest (the last one, if none is given) is printed or written.\n" +
 					"With --verify a file is checked without a cluster: signatures, partitions that join, counts that equal the census.\n" +
-					"Only --administrators is trusted: a file that `tumbler tke administrators` of the time wrote, never the receipt's own list.\n\n" +
-					"Examples:\n   tumbler tke rotation receipt --out rotation-2.receipt --administrators-out administrators.der\n" +
+					"Only --administrators is trusted, never the receipt's own list: by default the file that auto-init wrote to CLOUDTKEFILES.\n\n" +
+					"Examples:\n   tumbler tke rotation receipt --out rotation-2.receipt\n" +
 					"   tumbler tke rotation receipt --verify rotation-2.receipt --administrators administrators.der",
 				ArgsUsage: "[DIGEST]",
 				Flags: adminFlags(text("out", "write the receipt (DER) to a new `FILE`"),
 					text("verify", "check the receipt in this `FILE`"),
-					text("administrators", "trust the administrators in this `FILE` (DER)")),
+					text("administrators", "trust the administrators in this `FILE` (DER)"), folderFlags()[0]),
 				Action: action(s, rotationReceipt),
 			},
 		},

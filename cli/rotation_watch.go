@@ -57,11 +57,11 @@ func (i *invocation) follow(ctx context.Context, admin *client.Client, digest st
 		if err != nil {
 			return status, fmt.Errorf("watching the rotation (which goes on): %w", err)
 		}
-		p.show(status)
 		if !w.rewrapped && wasRewrapped(status) {
 			w.rewrapped = true
 			p.say(saidRewrapped)
 		}
+		p.show(status)
 		if client.Finished(status.State) || status.State == client.StateBlocked || held(status) {
 			return status, nil
 		}
@@ -179,11 +179,10 @@ func (i *invocation) ended(s client.RotationStatus) error {
 			line(w, "OK")
 		})
 	case s.State == client.StateBlocked:
-		if !i.json {
-			showBlocked(i.s.Out, s.Blocked)
-		}
+		var list strings.Builder
+		showBlocked(&list, s.Blocked)
 		return fmt.Errorf("the rotation is blocked: no unit opens %s: start a unit that is silent and may open them, "+
-			"set them aside with `tumbler tke rotation settle`, or cancel with `tumbler tke rotation cancel`", plural(len(s.Blocked), "blob"))
+			"set them aside with `tumbler tke rotation settle`, or cancel with `tumbler tke rotation cancel`\n%s", plural(len(s.Blocked), "blob"), list.String())
 	case s.State == client.StateCancelled:
 		return errors.New("the rotation was cancelled: the current master key stays, and no key changed")
 	}

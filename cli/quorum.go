@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"tumbler/cli/workstation"
+)
+
+// quorum opens as many signature keys as a step needs: those that --keynum names, or else the current ones, or else those
+// asked for. Each must be an administrator's (a public key of the list).
+func (i *invocation) quorum(folder *workstation.Folder, administrators [][]byte, need int) ([]*workstation.SigKey, error) {
+	chosen, explicit, err := i.chosenKeys(folder)
+	if err != nil {
+		return nil, err
+	}
+	var signing []workstation.SigKeyInfo
+	for _, n := range chosen {
+		info, err := folder.SigKey(n)
+		if err != nil {
+			return nil, err
+		}
+		known := slices.ContainsFunc(administrators, func(a []byte) bool { return bytes.Equal(a, info.PublicKey) })
+		if known {
+			signing = append(signing, info)
+		} else if explicit {
+			return nil, fmt.Errorf("KEYNUM %d, %s, is not an administrator of the crypto units: choose others with --keynum", n, info)
+		}
+	}
+	if len(signing) < need {
+		return nil, fmt.Errorf("%s needed, and %s of administrators here: choose more signature keys with --keynum or `tumbler tke sigkey-sel`",
+			are(need, "signature"), are(len(signing), "chosen signature key"))
+	}
+	keys := make([]*workstation.SigKey, need)
+	for place, info := range signing[:need] {
+		if keys[place], err = i.openSigKey(folder, info.KeyNum, place, "Enter the password for the signature key identified by:\n"+info.String()); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+}
+
+// chosenKeys gives KEYNUMs, and whether they were named for this command.
+func (i *invocation) chosenKeys(folder *workstation.Folder) ([]int, bool, error) {
+	if text := i.text("keynum", ""); text != "" {
+		list, err := i.parseKeyNums(text)
+		return list, true, err
+	}
+	selected, err := folder.SelectedSigKeys()
+	if err != nil || len(selected) > 0 {
+		return selected, false, err
+	}
+	answer, err := i.ask("keynum", "", "Enter the KEYNUM values of the signature keys to sign with, separated by spaces:")
+	if err != nil {
+		return nil, false, err
+	}
+	list, err := i.parseKeyNums(answer)
+	return list, true, err
+}
+
+func are(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return fmt.Sprintf("%d %ss are", n, noun)
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"tumbler/api/client"
+	"tumbler/cli/workstation"
+)
+
+// unitReading is what a unit's signed report says. Its report was checked against the identity that this workstation knows,
+// or Problem says why not.
+type unitReading struct {
+	Number         uint32                `json:"number"`
+	Type           string                `json:"type"`
+	Identity       string                `json:"identity"`
+	Administrators client.Administrators `json:"administrators"`
+	Registers      client.Registers      `json:"registers"`
+	Verified       bool                  `json:"verified"`
+	Problem        string                `json:"problem,omitempty"`
+}
+
+func (u unitReading) label() string {
+	if u.Type == "RECOVERY" {
+		return fmt.Sprintf("%d*", u.Number)
+	}
+	return fmt.Sprint(u.Number)
+}
+
+// comparison is what `cryptounit-compare` shows.
+type comparison struct {
+	Instance string        `json:"service_instance"`
+	Units    []unitReading `json:"units"`
+	Same     bool          `json:"same"`
+}
+
+// The control points of Trusted Key Entry. Units have none to set yet.
+var controlPoints = [...]string{"XCP_CPB_ALG_EC_25519", "XCP_CPB_BTC", "XCP_CPB_ECDSA_OTHER"}
+
+func compareUnits(ctx context.Context, i *invocation) error {
+	folder, err := i.folderAlone()
+	if err != nil {
+		return err
+	}
+	return administration(ctx, i, func(admin *client.Client) error {
+		status, err := admin.Status(ctx)
+		if err != nil {
+			return err
+		}
+		c := comparison{Instance: status.Cluster.Instance, Units: []unitReading{}}
+		readings, err := readUnits(ctx, admin, folder, c.Instance)
+		if err != nil {
+			return err
+		}
+		for _, u := range readings {
+			selected, err := folder.Selected(c.Instance, u.Number)
+			if err != nil {
+				return err
+			}
+			if selected {
+				c.Units = append(c.Units, u)
+			}
+		}
+		c.Same = sameConfiguration(c.Units)
+		return i.result(c, func(w io.Writer) { showComparison(w, c) })
+	})
+}
+
+// sameConfiguration tells whether units agree on what is compared, and every report could be checked.
+func sameConfiguration(units []unitReading) bool {
+	for _, u := range units {
+		if !u.Verified || !reflect.DeepEqual(u.Administrators, units[0].Administrators) || u.Registers != units[0].Registers {
+			return false
+		}
+	}
+	return true
+}
+
+func showComparison(w io.Writer, c comparison) {
+	line(w, "\nSIGNATURE THRESHOLDS")
+	t := newTable("CRYPTO UNIT NUM", "SIGNATURE THRESHOLD", "REVOCATION THRESHOLD")
+	imprint := false
+	for _, u := range c.Units {
+		t.row(u.label(), u.Administrators.SignatureThreshold, u.Administrators.RevocationThreshold)
+		imprint = imprint || u.Administrators.ImprintMode()
+	}
+	t.print(w)
+	if imprint {
+		line(w, "\n==> Crypto units with a signature threshold of 0 are in IMPRINT MODE. <==")
+	}
+
+	line(w, "\nCRYPTO UNIT ADMINISTRATORS")
+	t = newTable("CRYPTO UNIT NUM", "ADMIN NAME", "SUBJECT KEY IDENTIFIER")
+	for _, u := range c.Units {
+		if len(u.Administrators.List) == 0 {
+			t.row(u.label(), "-", "-")
+		}
+		for _, a := range u.Administrators.List {
+			t.row(u.label(), a.Name, workstation.ShortSKI(a.SubjectKeyIdentifier)+"...")
+		}
+	}
+	t.print(w)
+
+	for _, r := range []struct {
+		head string
+		of   func(client.Registers) client.Register
+	}{
+		{"NEW MASTER KEY REGISTER", func(r client.Registers) client.Register { return r.New }},
+		{"CURRENT MASTER KEY REGISTER", func(r client.Registers) client.Register { return r.Current }},
+	} {
+		line(w, "\n%s", r.head)
+		t = newTable("CRYPTO UNIT NUM", "STATUS", "VERIFICATION PATTERN")
+		for _, u := range c.Units {
+			first, second := patternLines(r.of(u.Registers).Pattern)
+			t.row(u.label(), dash(r.of(u.Registers).State), first)
+			t.row("", "", second)
+		}
+		t.print(w)
+	}
+
+	line(w, "\nCONTROL POINTS")
+	t = newTable(append([]string{"CRYPTO UNIT NUM"}, controlPoints[:]...)...)
+	for _, u := range c.Units {
+		t.row(u.label(), "Not Set", "Not Set", "Not Set")
+	}
+	t.print(w)
+	showVerdict(w, c)
+}
+
+func showVerdict(w io.Writer, c comparison) {
+	recovery := false
+	for _, u := range c.Units {
+		recovery = recovery || strings.HasSuffix(u.label(), "*")
+	}
+	if recovery {
+		line(w, "\n* Indicates a recovery crypto unit used only to hold a backup master key value.")
+	}
+	for _, u := range c.Units {
+		if u.Problem != "" {
+			line(w, "\n==> WARNING: Crypto unit %d: %s <==", u.Number, u.Problem)
+		}
+	}
+	if c.Same {
+		line(w, "\n==> All crypto units are configured the same. <==")
+	} else {
+		line(w, "\n==> WARNING: Crypto units are configured differently. <==")
+	}
+}
