@@ -129,8 +129,9 @@ type RotationUnit struct {
 // BlockedBlob is a blob that units could not open.
 type BlockedBlob struct {
 	Number uint64   `json:"number"`           // blob number, which a settle order names
-	SHA256 string   `json:"sha256,omitempty"` // of the bytes, as far as this node has them
 	Key    string   `json:"key,omitempty"`    // the key that it belongs to, if the blob's header still says so
+	Class  string   `json:"class,omitempty"`  // system internal | KMS | EP11, which a settle order names
+	SHA256 string   `json:"sha256,omitempty"` // of the bytes that this node has, which a settle order names
 	Units  []uint32 `json:"units"`            // who stated so
 }
 
