@@ -62,10 +62,14 @@ func (c *Cluster) atLeader(ctx context.Context, method string, body []byte, here
 	}
 }
 
-// attempt asks one node. A call is given up when another leader is known: the old one may be stuck.
+// attempt asks one node. A call is given up when another leader is known, for the old one may be stuck; but for a transfer,
+// whose purpose that is.
 func (c *Cluster) attempt(ctx context.Context, number uint32, changed <-chan struct{}, method string, body []byte, here local) ([]byte, error) {
 	if number == c.cfg.Number {
 		return here(ctx, body)
+	}
+	if method == methodTransfer {
+		changed = nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -35,12 +35,16 @@ func (s *logSizes) cut(from, to uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept := s.marks[:0]
+	tail := len(s.marks) > 0 && to >= s.marks[len(s.marks)-1].index
 	for _, m := range s.marks {
 		if m.index < from || m.index > to {
 			kept = append(kept, m)
 		}
 	}
 	s.marks = kept
+	if n := len(kept); tail && n > 0 {
+		s.total = kept[n-1].total
+	}
 }
 
 // above is the number of bytes after the index.
@@ -58,13 +62,13 @@ func (s *logSizes) above(index uint64) int64 {
 	}
 }
 
-// newest is the lowest index above which there are at most that many bytes, or 0.
+// newest is the lowest index above which there are at most that many bytes, or 0 if all that is known is less.
 func (s *logSizes) newest(bytes int64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := sort.Search(len(s.marks), func(i int) bool { return s.total-s.marks[i].total <= bytes })
-	if i == 0 || i == len(s.marks) {
+	if i == 0 || len(s.marks) == 0 {
 		return 0
 	}
-	return s.marks[i].index
+	return s.marks[min(i, len(s.marks)-1)].index
 }

@@ -106,8 +106,12 @@ func (c *Cluster) voters() (n int) {
 
 // TransferLeadership makes that node the leader; 0 means any other voter. It returns once this node sees it lead.
 func (c *Cluster) TransferLeadership(ctx context.Context, number uint32) error {
-	old, _ := c.leader.get()
-	if _, err := c.atLeader(ctx, methodTransfer, encodeNumber(number), c.transferHere); err != nil {
+	answer, err := c.atLeader(ctx, methodTransfer, encodeNumber(number), c.transferHere)
+	if err != nil {
+		return err
+	}
+	old, err := decodeNumber(answer)
+	if err != nil {
 		return err
 	}
 	return c.until(ctx, func() bool {
@@ -116,6 +120,7 @@ func (c *Cluster) TransferLeadership(ctx context.Context, number uint32) error {
 	})
 }
 
+// transferHere answers with the number of this node, which has handed over.
 func (c *Cluster) transferHere(ctx context.Context, body []byte) ([]byte, error) {
 	number, err := decodeNumber(body)
 	if err != nil {
@@ -127,7 +132,7 @@ func (c *Cluster) transferHere(ctx context.Context, body []byte) ([]byte, error)
 	var future raft.Future
 	switch target, ok := c.server(number); {
 	case number == c.cfg.Number:
-		return nil, nil
+		return encodeNumber(number), nil
 	case number == 0 && c.voters() == 1:
 		return nil, ErrLastVoter
 	case number == 0:
@@ -143,7 +148,7 @@ func (c *Cluster) transferHere(ctx context.Context, body []byte) ([]byte, error)
 		}
 		return nil, fmt.Errorf("%w: node %d did not take over: %w", ErrUnreachable, number, err)
 	}
-	return nil, nil
+	return encodeNumber(c.cfg.Number), nil
 }
 
 // until waits for a condition that no channel tells of.
