@@ -99,6 +99,11 @@ func readArchive(r io.Reader, folder string) error {
 		case !filepath.IsLocal(filepath.FromSlash(header.Name)):
 			return fmt.Errorf("%q is outside the folder", header.Name)
 		}
+		for key := range header.PAXRecords {
+			if key != "path" && key != "size" { // a sparse file, say, of any size in a few bytes
+				return fmt.Errorf("%q has the unexpected attribute %q", header.Name, key)
+			}
+		}
 		path := filepath.Join(folder, filepath.FromSlash(header.Name))
 		switch header.Typeflag {
 		case tar.TypeDir:

@@ -218,6 +218,7 @@ func (c *Cluster) start() {
 	c.wg.Go(func() { c.leader.watch(c.ctx.Done()) })
 	c.wg.Go(c.snapshotLoop)
 	c.wg.Go(c.gossipLoop)
+	c.wg.Go(c.moveLoop)
 }
 
 // fail ends this node's part for good: the error says why it cannot follow the log.
@@ -310,7 +311,8 @@ func (c *Cluster) Leader() (number uint32, ok bool) {
 // the newest value only. The channel is closed by Close.
 func (c *Cluster) Leading() <-chan bool { return c.leader.subscribe() }
 
-// Handle answers calls of a method from now on. A name is of a-z, 0-9 and hyphens, and can be handled once.
+// Handle answers calls of a method from now on; earlier ones were ErrUnknownMethod to their caller. A name is of a-z, 0-9
+// and hyphens, and can be handled once.
 func (c *Cluster) Handle(method string, handler Handler) { c.calls.handle("x-"+method, handler) }
 
 // Call calls a method of another node, or of this one. A node that does not answer is ErrUnreachable; an error of its

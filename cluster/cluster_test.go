@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -408,4 +410,61 @@ func TestLag(t *testing.T) {
 			t.Errorf("node %d has an unknown position", m.Number)
 		}
 	}
+}
+
+func TestANodeMovesToAnotherAddress(t *testing.T) {
+	f := newFarm(t)
+	one := f.cluster(1)[0]
+	before := one.Address()
+	move := func(n *node) *node {
+		f.stop(n)
+		n.config.Address = "127.0.0.1:0"
+		held := must(net.Listen("tcp", n.Address())) // nobody else gets the old port meanwhile
+		t.Cleanup(func() { held.Close() })
+		return f.restart(n)
+	}
+	one = move(one)
+	f.noError(one.ReadIndex(f.ctx()))
+	f.waitFor("the only member to correct its address", func() bool {
+		return one.Address() != before && one.Members()[0].Address == one.Address()
+	})
+	two := f.open(f.config(2))
+	f.noError(two.Join(f.ctx(), one.Address(), goodToken))
+	f.propose(two, "x")
+	f.noError(two.TransferLeadership(f.ctx(), 1))
+	two = f.restart(f.killed(two))
+	f.noError(one.TransferLeadership(f.ctx(), 1))
+	two.config.Address = "127.0.0.1:0"
+	f.kill(two)
+	two = f.restart(two)
+	f.noError(two.Join(f.ctx(), one.Address(), goodToken))
+	f.propose(two, "y")
+	if len(one.Members()) != 2 || one.Members()[1].Address != two.Address() {
+		t.Errorf("members: %+v", one.Members())
+	}
+}
+
+func TestCloseLeavesNothingRunning(t *testing.T) {
+	f := newFarm(t)
+	nodes := f.cluster(3)
+	leading := nodes[0].Leading()
+	_, err := nodes[0].Propose(f.ctx(), []byte("x"), bigTable())
+	f.noError(err)
+	for _, n := range nodes {
+		f.stop(n)
+	}
+	for open := true; open; {
+		_, open = <-leading
+	}
+	var left string
+	f.waitFor("all goroutines to end", func() bool {
+		left = ""
+		stacks := make([]byte, 1<<20)
+		for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+			if !strings.Contains(stack, "testing.") && (strings.Contains(stack, "tumbler/cluster.") || strings.Contains(stack, "hashicorp/")) {
+				left += stack + "\n\n"
+			}
+		}
+		return left == ""
+	})
 }

@@ -177,10 +177,11 @@ func TestAnArchiveIsOfKnownSize(t *testing.T) {
 
 func TestAnArchiveStaysInItsFolder(t *testing.T) {
 	for name, header := range map[string]tar.Header{
-		"above":    {Name: "../out", Typeflag: tar.TypeReg, Mode: 0o600},
-		"absolute": {Name: "/tmp/out", Typeflag: tar.TypeReg, Mode: 0o600},
-		"link":     {Name: "link", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"},
-		"device":   {Name: "device", Typeflag: tar.TypeChar},
+		"above":     {Name: "../out", Typeflag: tar.TypeReg, Mode: 0o600},
+		"absolute":  {Name: "/tmp/out", Typeflag: tar.TypeReg, Mode: 0o600},
+		"link":      {Name: "link", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"},
+		"device":    {Name: "device", Typeflag: tar.TypeChar},
+		"attribute": {Name: "file", Typeflag: tar.TypeReg, PAXRecords: map[string]string{"comment": "x"}},
 	} {
 		var b bytes.Buffer
 		w := tar.NewWriter(&b)

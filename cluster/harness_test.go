@@ -35,7 +35,7 @@ type authority struct {
 	dir         string
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{
@@ -349,7 +349,7 @@ func (f *tally) Count(word string) int {
 
 // farm is the nodes of one test.
 type farm struct {
-	t     *testing.T
+	t     testing.TB
 	ca    *authority
 	wires *wires
 	nodes map[uint32]*node
@@ -363,7 +363,7 @@ type node struct {
 
 const goodToken = "let me in"
 
-func newFarm(t *testing.T) *farm {
+func newFarm(t testing.TB) *farm {
 	t.Helper()
 	f := &farm{t: t, ca: newAuthority(t), wires: newWires(), nodes: map[uint32]*node{}}
 	t.Cleanup(func() {
@@ -395,7 +395,7 @@ func (f *farm) config(number uint32) Config {
 	}
 }
 
-func testLogger(t *testing.T, number uint32) hclog.Logger {
+func testLogger(t testing.TB, number uint32) hclog.Logger {
 	level := hclog.LevelFromString(os.Getenv("CLUSTER_TEST_LOG"))
 	if level == hclog.NoLevel {
 		level = hclog.Off

@@ -192,15 +192,15 @@ func (c *Cluster) admit(ctx context.Context, request joinRequest) error {
 	}
 	id, address := serverID(request.Number), raft.ServerAddress(request.Address)
 	if !voter { // a voter that moved keeps its vote
-		if err := wait(ctx, c.raft.AddNonvoter(id, address, 0, configTimeout)); err != nil {
-			return c.raftError(err)
+		if err := c.change(ctx, c.raft.AddNonvoter(id, address, 0, configTimeout)); err != nil {
+			return err
 		}
 		if err := c.catchUp(ctx, request.Number); err != nil {
 			return err
 		}
 	}
-	if err := wait(ctx, c.raft.AddVoter(id, address, 0, configTimeout)); err != nil {
-		return c.raftError(err)
+	if err := c.change(ctx, c.raft.AddVoter(id, address, 0, configTimeout)); err != nil {
+		return err
 	}
 	c.logger.Info("a node has joined", "number", request.Number, "address", request.Address)
 	return nil

@@ -88,11 +88,27 @@ func (c *Cluster) removeHere(ctx context.Context, body []byte) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("%w: it has handed over, to be removed by the new leader", errNotLeader)
 	}
-	if err := wait(ctx, c.raft.RemoveServer(target.ID, 0, configTimeout)); err != nil {
-		return nil, c.raftError(err)
+	if err := c.change(ctx, c.raft.RemoveServer(target.ID, 0, configTimeout)); err != nil {
+		return nil, err
 	}
 	c.logger.Info("removed a member", "number", number)
 	return nil, nil
+}
+
+// change waits for a change of Raft's configuration. A configuration that Raft does not take is a final error.
+func (c *Cluster) change(ctx context.Context, future raft.Future) error {
+	err := wait(ctx, future)
+	for _, passing := range []error{
+		errMaybe, raft.ErrNotLeader, raft.ErrEnqueueTimeout, raft.ErrLeadershipTransferInProgress, raft.ErrLeadershipLost, raft.ErrRaftShutdown,
+	} {
+		if errors.Is(err, passing) {
+			return c.raftError(err)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("change the membership: %w", err)
+	}
+	return nil
 }
 
 func (c *Cluster) voters() (n int) {
@@ -149,6 +165,19 @@ func (c *Cluster) transferHere(ctx context.Context, body []byte) ([]byte, error)
 		return nil, fmt.Errorf("%w: node %d did not take over: %w", ErrUnreachable, number, err)
 	}
 	return encodeNumber(c.cfg.Number), nil
+}
+
+// moveLoop corrects, whenever this node comes to lead, its own address in the membership: the configuration may have given it
+// another since. A follower that moved joins again.
+func (c *Cluster) moveLoop() {
+	for leading := range c.Leading() {
+		me, ok := c.server(c.cfg.Number)
+		if !leading || !ok || string(me.Address) == c.Address() {
+			continue
+		}
+		err := c.change(c.ctx, c.raft.AddVoter(me.ID, raft.ServerAddress(c.Address()), 0, configTimeout))
+		c.logger.Info("this node has moved", "from", me.Address, "to", c.Address(), "error", err)
+	}
 }
 
 // until waits for a condition that no channel tells of.
