@@ -57,7 +57,7 @@ func TestMembersForPeople(t *testing.T) {
 
 func TestCryptoUnitsAndTheirSelection(t *testing.T) {
 	f := newFakeNode(t)
-	f.answer("GET /status", func(*http.Request) any { return someStatus() })
+	f.answer("GET /orders/context", func(*http.Request) any { return client.OrderContext{Instance: instance} })
 	f.answer("GET /units", func(*http.Request) any {
 		return client.Units{Units: []client.Unit{{Number: 1, Role: "operational", Location: "eu-de.zone-1.01.01"}, {Number: 10, Role: "recovery", Location: "eu-de.zone-2.01.02"}}}
 	})

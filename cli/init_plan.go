@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"slices"
 	"strconv"
 
+	"tumbler/api/client"
 	"tumbler/cli/workstation"
+	"tumbler/cryptounit/order"
 )
 
 // most is how many administrators a unit takes, and the highest threshold.
@@ -68,11 +71,41 @@ func (i *invocation) planInit(folder *workstation.Folder) (initPlan, error) {
 		plan.keys = append(plan.keys, key)
 		place++
 	}
+	// By number, so that a second run with the same keys makes the same list.
+	slices.SortFunc(plan.keys, func(a, b *workstation.SigKey) int { return a.KeyNum - b.KeyNum })
 	keyNums := make([]int, len(plan.keys))
 	for n, k := range plan.keys {
 		keyNums[n] = k.KeyNum
 	}
 	return plan, folder.SelectSigKeys(keyNums)
+}
+
+// list gives the administrators' list.
+func (p initPlan) list() (*order.Administrators, error) {
+	list := &order.Administrators{Signature: uint32(p.signature), Revocation: uint32(p.revocation)}
+	for _, key := range p.keys {
+		list.List = append(list.List, key.Administrator())
+	}
+	return list, list.Check()
+}
+
+// request signs a list (DER) for one unit, with as many keys as its own threshold asks for.
+func (p initPlan) request(unit order.Identity, der []byte) (client.SetAdministratorsRequest, error) {
+	signed := order.SignedAdministrators{Administrators: der}
+	request := client.SetAdministratorsRequest{Administrators: der}
+	for _, key := range p.keys[:p.signature] {
+		if err := signed.SignFor(unit, key); err != nil {
+			return request, err
+		}
+	}
+	for _, signature := range signed.Signatures {
+		encoded, err := signature.Encode()
+		if err != nil {
+			return request, err
+		}
+		request.Signatures = append(request.Signatures, encoded)
+	}
+	return request, nil
 }
 
 func (i *invocation) threshold(flag, prompt string) (int, error) {

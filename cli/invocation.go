@@ -158,11 +158,11 @@ func (i *invocation) kms(ctx context.Context) (*client.KMS, error) {
 			return nil, err
 		}
 		defer admin.Close()
-		status, err := admin.Status(ctx)
+		context, err := admin.OrderContext(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("asking for the instance: %w", err)
 		}
-		instance = status.Cluster.Instance
+		instance = context.Instance
 	}
 	return client.NewKMS(client.KMSConfig{Config: connection, APIKey: key, Instance: instance})
 }

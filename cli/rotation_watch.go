@@ -34,7 +34,7 @@ func rotationWatch(ctx context.Context, i *invocation) error {
 		if status.Order == nil {
 			return errors.New("there was no rotation yet: `tumbler tke auto-mk-rotate` starts one")
 		}
-		status, err = i.follow(ctx, admin, status.Order.Digest)
+		status, err = i.follow(ctx, admin, status.Order.Digest, i.progress())
 		if err != nil {
 			return err
 		}
@@ -43,8 +43,7 @@ func rotationWatch(ctx context.Context, i *invocation) error {
 }
 
 // follow shows a rotation until it is over, blocked, or waits for a signature, and gives its last status.
-func (i *invocation) follow(ctx context.Context, admin *client.Client, digest string) (client.RotationStatus, error) {
-	p := i.progress()
+func (i *invocation) follow(ctx context.Context, admin *client.Client, digest string, p progress) (client.RotationStatus, error) {
 	defer p.stop()
 	w := watcher{admin: admin, digest: digest, progress: p, retry: time.NewTimer(0)}
 	defer w.retry.Stop()

@@ -46,11 +46,11 @@ func compareUnits(ctx context.Context, i *invocation) error {
 		return err
 	}
 	return administration(ctx, i, func(admin *client.Client) error {
-		status, err := admin.Status(ctx)
+		context, err := admin.OrderContext(ctx)
 		if err != nil {
 			return err
 		}
-		c := comparison{Instance: status.Cluster.Instance, Units: []unitReading{}}
+		c := comparison{Instance: context.Instance, Units: []unitReading{}}
 		readings, err := readUnits(ctx, admin, folder, c.Instance)
 		if err != nil {
 			return err

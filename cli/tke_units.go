@@ -74,7 +74,7 @@ func cryptoUnits(ctx context.Context, i *invocation) error {
 }
 
 func (i *invocation) listUnits(ctx context.Context, admin *client.Client, folder *workstation.Folder) error {
-	status, err := admin.Status(ctx)
+	context, err := admin.OrderContext(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (i *invocation) listUnits(ctx context.Context, admin *client.Client, folder
 	if err != nil {
 		return err
 	}
-	list := unitList{status.Cluster.Instance, []unitShown{}}
+	list := unitList{context.Instance, []unitShown{}}
 	for _, u := range units.Units {
 		selected, err := folder.Selected(list.Instance, u.Number)
 		if err != nil {
@@ -115,7 +115,7 @@ func selectUnits(in bool, prompt string) func(context.Context, *invocation) erro
 			return err
 		}
 		return administration(ctx, i, func(admin *client.Client) error {
-			status, err := admin.Status(ctx)
+			context, err := admin.OrderContext(ctx)
 			if err != nil {
 				return err
 			}
@@ -139,7 +139,7 @@ func selectUnits(in bool, prompt string) func(context.Context, *invocation) erro
 				return i.usage("no CRYPTO UNIT NUM was given")
 			}
 			for _, n := range chosen {
-				if err := folder.SelectUnit(status.Cluster.Instance, n, in); err != nil {
+				if err := folder.SelectUnit(context.Instance, n, in); err != nil {
 					return err
 				}
 			}

@@ -5,9 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,12 +20,14 @@ import (
 	"unicode/utf8"
 
 	"filippo.io/age"
+
+	"tumbler/cryptounit/order"
 )
 
 // Limits of a signature key's file.
 const (
-	MaxName     = 30 // characters of an administrator's name
-	MinPassword = 6  // characters
+	MaxName     = order.MaxName // characters of an administrator's name
+	MinPassword = 6             // characters
 	suffix      = ".sigkey"
 	format      = 1
 )
@@ -42,14 +42,30 @@ var ErrTampered = errors.New("what the file shows in the clear is not what its s
 type SigKeyInfo struct {
 	KeyNum               int    `json:"keynum"`
 	Name                 string `json:"name"`
-	SubjectKeyIdentifier string `json:"subject_key_identifier"` // hex SHA-256 of PublicKey
+	SubjectKeyIdentifier string `json:"subject_key_identifier"` // 64 hex digits, as order.SKI
 	PublicKey            []byte `json:"public_key"`             // DER, SubjectPublicKeyInfo
 }
 
-// SigKey is an opened signature key. It prints as its name.
+// SigKey is an opened signature key: an order.Signer. It prints as its name.
 type SigKey struct {
 	SigKeyInfo
 	key *ecdsa.PrivateKey
+}
+
+// Format prints the name and nothing else, in every format.
+func (k SigKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.SigKeyInfo.String()) }
+
+// Public returns the public key.
+func (k *SigKey) Public() *ecdsa.PublicKey { return &k.key.PublicKey }
+
+// SignSHA512 signs a SHA-512 digest.
+func (k *SigKey) SignSHA512(digest []byte) ([]byte, error) {
+	return order.KeySigner{Key: k.key}.SignSHA512(digest)
+}
+
+// Administrator gives the entry of an administrators' list.
+func (i SigKeyInfo) Administrator() order.Administrator {
+	return order.Administrator{Name: i.Name, Key: i.PublicKey}
 }
 
 // String gives the name and the short identifier, as prompts show them.
@@ -252,8 +268,11 @@ func describe(name string, key *ecdsa.PrivateKey) (SigKeyInfo, error) {
 	if err != nil {
 		return SigKeyInfo{}, err
 	}
-	digest := sha256.Sum256(public)
-	return SigKeyInfo{Name: name, SubjectKeyIdentifier: hex.EncodeToString(digest[:]), PublicKey: public}, nil
+	ski, err := order.SKIOf(&key.PublicKey)
+	if err != nil {
+		return SigKeyInfo{}, err
+	}
+	return SigKeyInfo{Name: name, SubjectKeyIdentifier: ski.String(), PublicKey: public}, nil
 }
 
 func (f *Folder) seal(secret []byte, password string) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha512"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,6 +79,22 @@ func TestAFileHoldsNoSecretInTheClear(t *testing.T) {
 	}
 	if info, err := os.Stat(f.path(info.KeyNum)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestAnOpenedKeyPrintsAsItsName(t *testing.T) {
+	f := open(t)
+	info := mustAdd(t, f, "Alice")
+	key, err := f.OpenSigKey(info.KeyNum, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		for _, shown := range []string{fmt.Sprintf(format, key), fmt.Sprintf(format, *key)} {
+			if shown != info.String() {
+				t.Errorf("%s prints %s", format, shown)
+			}
+		}
 	}
 }
 

@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"tumbler/api/client"
+	"tumbler/cli/workstation"
+	"tumbler/cryptounit/order"
+)
+
+// receiptBlock is the type of the PEM block that a receipt is printed as.
+const receiptBlock = "TUMBLER RECEIPT"
+
+// maxReceipt bounds a receipt's file: the DER's limit, as PEM.
+const maxReceipt = 2 * order.MaxEncoded
+
+func rotationReceipt(ctx context.Context, i *invocation) error {
+	args, err := i.arguments("[DIGEST]")
+	if err != nil {
+		return err
+	}
+	if path := i.text("verify", ""); path != "" {
+		if args[0] != "" || i.text("out", "") != "" {
+			return i.usage("--verify takes neither a digest nor --out")
+		}
+		return i.verifyReceipt(path)
+	}
+	if i.text("administrators", "") != "" {
+		return i.usage("--administrators goes with --verify")
+	}
+	admin, err := i.admin()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	digest := args[0]
+	if digest == "" {
+		status, err := admin.Rotation(ctx)
+		if err != nil {
+			return err
+		}
+		if status.Order == nil {
+			return errors.New("there was no rotation yet, and there is no receipt")
+		}
+		digest = status.Order.Digest
+	}
+	receipt, err := admin.Receipt(ctx, digest)
+	if err != nil {
+		return err
+	}
+	return i.printReceipt(receipt)
+}
+
+func (i *invocation) printReceipt(receipt client.Receipt) error {
+	path := i.text("out", "")
+	if path == "" {
+		return i.result(receipt, func(w io.Writer) {
+			_ = pem.Encode(w, &pem.Block{Type: receiptBlock, Headers: map[string]string{"Order": receipt.Digest, "State": receipt.State}, Bytes: receipt.Receipt})
+		})
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(receipt.Receipt)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return i.done(map[string]string{"digest": receipt.Digest, "state": receipt.State, "file": path},
+		fmt.Sprintf("The receipt of order %s (%s) is in %s", short(receipt.Digest), receipt.State, path))
+}
+
+// checkedReceipt is what a receipt proves.
+type checkedReceipt struct {
+	Valid      bool         `json:"valid"`
+	Digest     string       `json:"digest"`
+	Number     uint64       `json:"number"`
+	Kind       string       `json:"kind"`
+	Instance   string       `json:"instance"`
+	Outcome    string       `json:"outcome"` // complete, cancelled, or what is missing
+	Before     string       `json:"pattern_before,omitempty"`
+	After      string       `json:"pattern_after,omitempty"`
+	Census     order.Counts `json:"census"` // system internal, KMS, EP11
+	Settled    order.Counts `json:"settled"`
+	Partitions uint32       `json:"partitions"`
+	Statements int          `json:"statements"`
+	Silent     []uint32     `json:"silent"` // units that have not yet said that they dropped the old key (or, cancelled, the new one)
+}
+
+// verifyReceipt checks a receipt without a cluster. It trusts the administrators in the file that is named, or that this
+// workstation wrote when it installed them: never those in the receipt.
+func (i *invocation) verifyReceipt(path string) error {
+	evidence, err := readReceipt(path)
+	if err != nil {
+		return err
+	}
+	claimed, err := evidence.Order.Decode()
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	trusted := i.text("administrators", "")
+	if trusted == "" {
+		folder, err := i.folder()
+		if err != nil {
+			return fmt.Errorf("name the administrators that you trust with --administrators FILE (%w)", err)
+		}
+		trusted = folder.AdministratorsFile(claimed.Instance)
+	}
+	list, err := workstation.ReadAdministrators(trusted)
+	if err != nil {
+		return err
+	}
+	record, err := evidence.Verify(list)
+	if err != nil {
+		return fmt.Errorf("the receipt is not valid: %w", err)
+	}
+	checked, err := checkRecord(record)
+	if err != nil {
+		if errors.Is(err, order.ErrMissing) {
+			return fmt.Errorf("the receipt is not complete: %w: take it again when the rotation has ended", err)
+		}
+		return fmt.Errorf("the receipt is not valid: %w", err)
+	}
+	return i.result(checked, func(w io.Writer) { showReceipt(w, checked, trusted) })
+}
+
+func readReceipt(path string) (*order.Evidence, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, maxReceipt))
+	if err != nil {
+		return nil, err
+	}
+	if block, _ := pem.Decode(data); block != nil && block.Type == receiptBlock {
+		data = block.Bytes
+	}
+	evidence, err := order.DecodeEvidence(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a receipt: %w", path, err)
+	}
+	return evidence, nil
+}
+
+// checkRecord asks of verified evidence what every unit asks of it before it activates or clears; the same function
+// answers. What it lacks makes it invalid.
+func checkRecord(r *order.Record) (checkedReceipt, error) {
+	checked := checkedReceipt{Valid: true, Digest: r.Digest.String(), Number: r.Order.Number, Kind: r.Order.Kind.String(), Instance: r.Order.Instance.String(),
+		Before: patternText(r.Order.Current), Census: r.Census, Settled: r.Settled, Statements: len(r.Statements), Silent: []uint32{}}
+	step, last := order.StepActivate, order.Activated
+	checked.Outcome = "complete"
+	if r.Cancel != nil {
+		step, last = order.StepClear, order.Cleared
+		checked.Outcome = "cancelled"
+	} else {
+		pattern, err := r.Pattern()
+		if err != nil {
+			return checked, err
+		}
+		checked.After = patternText(pattern)
+		if r.Order.Kind == order.Rotate {
+			checked.Partitions = order.Partitions(r.Last)
+		}
+	}
+	for _, unit := range r.Order.Targets() {
+		if err := order.Needs(step, unit, r); err != nil {
+			return checked, err
+		}
+		switch said := r.Said(last, unit); {
+		case said == nil:
+			checked.Silent = append(checked.Silent, unit)
+		case patternText(said.Pattern) != checked.After:
+			return checked, fmt.Errorf("crypto unit %d activated another master key, %s", unit, patternText(said.Pattern))
+		}
+	}
+	if len(checked.Silent) > 0 {
+		checked.Outcome += ", and not every unit has said so"
+	}
+	return checked, nil
+}
+
+func showReceipt(w io.Writer, c checkedReceipt, trusted string) {
+	line(w, "OK\nThe receipt is valid, by the administrators in %s", trusted)
+	line(w, "  Order:            %d (%s), %s", c.Number, c.Kind, c.Digest)
+	line(w, "  Instance:         %s\n  Outcome:          %s", c.Instance, c.Outcome)
+	line(w, "  Pattern before:   %s\n  Pattern after:    %s", dash(c.Before), dash(c.After))
+	if c.Partitions > 0 {
+		line(w, "  Keys:             %s, each verified by a unit that did not rewrap it, in %s", thousands(c.Census.Total()-c.Settled.Total()), plural(c.Partitions, "partition"))
+	}
+	if n := c.Settled.Total(); n > 0 {
+		line(w, "  Set aside:        %s", thousands(n))
+	}
+	line(w, "  Statements:       %d, signed by the units that the order names", c.Statements)
+	what := "the old key"
+	if c.After == "" {
+		what = "the new key"
+	}
+	if len(c.Silent) > 0 {
+		line(w, "==> WARNING: crypto unit %s has not yet said that it dropped %s. <==", numbers(c.Silent), what)
+	}
+}
