@@ -26,7 +26,7 @@ type Unit struct {
 	Generation     uint64         `json:"generation"` // of the unit's sealed file
 	LastOrder      uint64         `json:"last_order"`
 	OpenOrder      string         `json:"open_order,omitempty"` // digest
-	Retired        []RetiredKey   `json:"retired,omitempty"`
+	Retired        int            `json:"retired,omitempty"`    // number of retired keys that it keeps
 
 	Report []byte `json:"report,omitempty"` // SignedStatement (kind report), DER; fresh
 	Error  string `json:"error,omitempty"`  // why there is no live report; the fields are then the state's last
