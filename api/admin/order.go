@@ -1,0 +1,156 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+
+	"tumbler/api/client"
+	"tumbler/cryptounit/order"
+	"tumbler/fsm"
+)
+
+// A parsedOrder is a signed order in canonical form; its signatures are not checked yet.
+type parsedOrder struct {
+	signed *order.SignedOrder
+	order  *order.Order
+}
+
+func parseOrder(der []byte) (parsedOrder, error) {
+	signed, err := order.DecodeSignedOrder(der)
+	if err != nil {
+		return parsedOrder{}, fmt.Errorf("reading the order: %w", err)
+	}
+	o, err := signed.Decode()
+	if err != nil {
+		return parsedOrder{}, fmt.Errorf("reading the order: %w", err)
+	}
+	return parsedOrder{signed, o}, nil
+}
+
+func (p parsedOrder) digest() fsm.Digest { return fsm.Digest(p.signed.Digest()) }
+
+// judgesUnits tells whether the state judges this order by the units' reports. Cancel and settle must not wait for units.
+func (p parsedOrder) judgesUnits() bool {
+	return p.order.Kind != order.Cancel && p.order.Kind != order.Settle
+}
+
+// check wants the signatures that the order's kind asks for, of administrators on that list (DER).
+func (p parsedOrder) check(administrators []byte) error {
+	list, err := order.DecodeAdministrators(administrators)
+	if err != nil {
+		return fmt.Errorf("reading the administrators that the state holds: %w", err)
+	}
+	_, err = p.signed.Verify(list)
+	return err
+}
+
+// A parsedApproval is a signed approval in canonical form; its signatures are not checked yet.
+type parsedApproval struct {
+	signed   *order.SignedApproval
+	approval *order.Approval
+}
+
+func parseApproval(der []byte) (parsedApproval, error) {
+	signed, err := order.DecodeSignedApproval(der)
+	if err != nil {
+		return parsedApproval{}, fmt.Errorf("reading the approval: %w", err)
+	}
+	approval, err := order.DecodeApproval(signed.Approval)
+	if err != nil {
+		return parsedApproval{}, fmt.Errorf("reading the approval: %w", err)
+	}
+	return parsedApproval{signed, approval}, nil
+}
+
+func (p parsedApproval) digest() fsm.Digest { return fsm.Digest(p.approval.Order) }
+
+func (p parsedApproval) check(administrators []byte) error {
+	list, err := order.DecodeAdministrators(administrators)
+	if err != nil {
+		return fmt.Errorf("reading the administrators that the state holds: %w", err)
+	}
+	_, err = p.signed.Verify(list)
+	return err
+}
+
+// parseAdministrators reads a list with its signatures for a unit in imprint mode.
+func parseAdministrators(list []byte, signatures [][]byte) (*order.SignedAdministrators, error) {
+	if _, err := order.DecodeAdministrators(list); err != nil {
+		return nil, fmt.Errorf("reading the administrators: %w", err)
+	}
+	if len(signatures) > order.MaxSignatures {
+		return nil, fmt.Errorf("%w: %d signatures are more than %d", order.ErrMalformed, len(signatures), order.MaxSignatures)
+	}
+	out := &order.SignedAdministrators{Administrators: list}
+	for i, der := range signatures {
+		signature, err := order.DecodeSignature(der)
+		if err != nil {
+			return nil, fmt.Errorf("reading signature %d: %w", i+1, err)
+		}
+		out.Signatures = append(out.Signatures, *signature)
+	}
+	return out, nil
+}
+
+// orderOf is a rotation's order as it travels.
+func orderOf(r fsm.Rotation, record fsm.OrderRecord) (*client.RotationOrder, error) {
+	parsed, err := parseOrder(record.Order)
+	if err != nil {
+		return nil, err
+	}
+	o := parsed.order
+	out := &client.RotationOrder{Digest: hexText(r.Order), Number: o.Number, Kind: o.Kind.String(), Policy: o.Policy.String(),
+		Commit: o.Commit.String(), Activate: o.Activate.String(), Retire: o.Retire.String(), KeyParts: int(o.Parts), NotAfter: o.NotAfter.UTC()}
+	if o.Kind == order.Recover {
+		out.Source = o.Generator
+	} else {
+		out.Generator = o.Generator
+	}
+	return out, nil
+}
+
+// lastStatements are the last statements of a rotation by unit.
+func lastStatements(receipt fsm.Receipt) (map[uint32]*client.StatementSeen, error) {
+	out := map[uint32]*client.StatementSeen{}
+	for _, der := range receipt.Statements {
+		signed, err := order.DecodeSignedStatement(der)
+		if err != nil {
+			return nil, fmt.Errorf("reading a statement that the state holds: %w", err)
+		}
+		statement, err := signed.Decode()
+		if err != nil {
+			return nil, fmt.Errorf("reading a statement that the state holds: %w", err)
+		}
+		if last := out[statement.Unit]; last == nil || last.Generation < statement.Generation {
+			out[statement.Unit] = &client.StatementSeen{Kind: statement.Kind.String(), Generation: statement.Generation}
+		}
+	}
+	return out, nil
+}
+
+// orderMappings maps the refusals of the order package, special ones before general ones.
+var orderMappings = []struct {
+	err error
+	mapping
+}{
+	{order.ErrInvalidSignature, mapping{client.CodeInvalidSignature, "sign it again with the administrator's key"}},
+	{order.ErrTooFewSignatures, mapping{client.CodeTooFewSignatures, ""}},
+	{order.ErrUnauthorised, mapping{client.CodeUnauthorisedSigner, "sign with keys of this cluster's administrators: `tumbler tke cryptounit-compare` lists them"}},
+	{order.ErrOtherAdministrators, mapping{"administrators_differ", hintMakeOrderAnew}},
+	{order.ErrTooManyAdministrators, mapping{codeTooManyAdministrators, "name at most 8"}},
+	{order.ErrAdministratorExists, mapping{codeAdministratorExists, "name each key once"}},
+	{order.ErrThresholdZero, mapping{codeThresholdZero, "give both thresholds 1 to 8"}},
+	{order.ErrThreshold, mapping{codeThreshold, "name more administrators or a lower threshold"}},
+	{order.ErrInvalidAdministrator, mapping{client.CodeInvalidRequest, ""}},
+	{order.ErrInvalidOrder, mapping{client.CodeInvalidOrder, hintMakeOrderAnew}},
+	{order.ErrMalformed, mapping{client.CodeInvalidOrder, "use the same version of the command line as the nodes'"}},
+}
+
+func orderMapping(err error) (mapping, bool) {
+	for _, m := range orderMappings {
+		if errors.Is(err, m.err) {
+			return m.mapping, true
+		}
+	}
+	return mapping{}, false
+}
