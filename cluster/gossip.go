@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,6 +21,32 @@ import (
 type gossip struct {
 	list    *memberlist.Memberlist
 	address string
+	heard   *heard
+}
+
+// heard is who is alive, as memberlist tells it. (What Memberlist.Members returns is written to while one reads it.)
+type heard struct {
+	mu    sync.Mutex
+	nodes map[uint32]gossipMeta
+}
+
+func (h *heard) NotifyJoin(n *memberlist.Node)   { h.set(n, true) }
+func (h *heard) NotifyUpdate(n *memberlist.Node) { h.set(n, true) }
+func (h *heard) NotifyLeave(n *memberlist.Node)  { h.set(n, false) }
+
+func (h *heard) set(n *memberlist.Node, alive bool) {
+	number, err := parseNumber(n.Name)
+	if err != nil {
+		return
+	}
+	meta, err := decodeGossipMeta(n.Meta)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if alive && err == nil {
+		h.nodes[number] = meta
+	} else {
+		delete(h.nodes, number)
+	}
 }
 
 // gossipMeta is what a node says of itself. The names are short, for a packet carries them.
@@ -89,6 +117,8 @@ func openGossip(cfg Config, address string, logger hclog.Logger) (*gossip, error
 	conf.Logger = lines
 	conf.Delegate = metaDelegate(meta)
 	conf.Alive = metaDelegate(meta)
+	heard := &heard{nodes: map[uint32]gossipMeta{}}
+	conf.Events = heard
 	conf.ProbeInterval = 500 * time.Millisecond
 	conf.ProbeTimeout = 300 * time.Millisecond
 	conf.SuspicionMult = 3
@@ -98,7 +128,7 @@ func openGossip(cfg Config, address string, logger hclog.Logger) (*gossip, error
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start gossip at %s: %w", told, err), transport.Shutdown())
 	}
-	return &gossip{list: list, address: told}, nil
+	return &gossip{list: list, address: told, heard: heard}, nil
 }
 
 // hear joins the gossip at these addresses.
@@ -109,13 +139,9 @@ func (g *gossip) hear(addresses []string) error {
 
 // alive gives what is heard, this node included.
 func (g *gossip) alive() map[uint32]gossipMeta {
-	out := map[uint32]gossipMeta{}
-	for _, node := range g.list.Members() {
-		if meta, err := decodeGossipMeta(node.Meta); err == nil {
-			out[meta.Number] = meta
-		}
-	}
-	return out
+	g.heard.mu.Lock()
+	defer g.heard.mu.Unlock()
+	return maps.Clone(g.heard.nodes)
 }
 
 // Close says goodbye, and stops.
