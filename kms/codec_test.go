@@ -1,0 +1,181 @@
+package kms
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"tumbler/fsm"
+)
+
+// Golden: a wrap's ciphertext is stored by callers, so its form is forever.
+const goldenCiphertext = "eyJjaXBoZXJ0ZXh0IjoiVTJWaGJHVmsiLCJpdiI6ImFYWT0iLCJ2ZXJzaW9uIjoiNC4wLjAiLCJoYW5kbGUiOiIwMTAyMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ=="
+
+func TestCiphertextForm(t *testing.T) {
+	id := fsm.ID{1, 2}
+	if got := encodeCiphertext(id, []byte("iv"), []byte("Sealed")); got != goldenCiphertext {
+		t.Fatalf("got %s", got)
+	}
+	version, iv, sealed, err := decodeCiphertext(goldenCiphertext)
+	if err != nil || version != id || string(iv) != "iv" || string(sealed) != "Sealed" {
+		t.Fatalf("%v %x %q %q", err, version, iv, sealed)
+	}
+}
+
+func TestAdditionalDataIsUnambiguous(t *testing.T) {
+	seen := map[string][]string{}
+	for _, aad := range [][]string{nil, {""}, {"", ""}, {"ab"}, {"a", "b"}, {"", "ab"}, {"ab", ""}} {
+		key := string(additionalData(fsm.ID{}, aad))
+		if other, twice := seen[key]; twice {
+			t.Errorf("%q and %q give the same bytes", aad, other)
+		}
+		seen[key] = aad
+	}
+}
+
+func FuzzCiphertext(f *testing.F) {
+	f.Add(goldenCiphertext)
+	f.Add("")
+	f.Add("e30=")
+	f.Add(strings.TrimSuffix(goldenCiphertext, "="))
+	f.Fuzz(func(t *testing.T, s string) {
+		version, iv, sealed, err := decodeCiphertext(s)
+		if err != nil {
+			if !errors.Is(err, ErrCiphertext) {
+				t.Fatalf("refused with %v", err)
+			}
+			return
+		}
+		if encodeCiphertext(version, iv, sealed) != s {
+			t.Fatal("what parses encodes to something else")
+		}
+	})
+}
+
+func FuzzToken(f *testing.F) {
+	good := claims{Issuer: tokenIssuer, Subject: FormatID(fsm.ID{1}), Audience: FormatID(fsm.ID{2}), ID: FormatID(fsm.ID{3}), Issued: 1, Expires: 2}
+	f.Add(encodeToken(good, make([]byte, 32)))
+	f.Add("..")
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Fuzz(func(t *testing.T, token string) {
+		c, input, mac, ok := decodeToken(token)
+		if !ok {
+			return
+		}
+		if encodeToken(c, mac) != token || c.signingInput() != input || len(mac) != 32 {
+			t.Fatal("what parses encodes to something else")
+		}
+	})
+}
+
+func FuzzAPIKey(f *testing.F) {
+	f.Add("tumbler_" + strings.Repeat("A", 64))
+	f.Add("tumbler_")
+	f.Fuzz(func(t *testing.T, secret string) {
+		if _, _, ok := parseAPIKey(secret); ok && len(secret) != len("tumbler_")+64 {
+			t.Fatalf("%q parses", secret)
+		}
+	})
+}
+
+func FuzzID(f *testing.F) {
+	f.Add(FormatID(fsm.ID{1}))
+	f.Add("A1020000-0000-0000-0000-000000000000")
+	f.Fuzz(func(t *testing.T, s string) {
+		if id, ok := ParseID(s); ok && FormatID(id) != s {
+			t.Fatalf("%q parses as %s", s, FormatID(id))
+		}
+	})
+}
+
+func FuzzSearch(f *testing.F) {
+	f.Add("not:exact:name:x")
+	f.Add("::,")
+	f.Fuzz(func(t *testing.T, s string) {
+		if match, err := parseSearch(s); err == nil {
+			match(fsm.Key{Metadata: fsm.KeyMetadata{Name: s, Aliases: []string{s}}})
+		}
+	})
+}
+
+func TestTokenOfAnotherAlgorithmDoesNotParse(t *testing.T) {
+	c := claims{Issuer: tokenIssuer}
+	token := encodeToken(c, bytes.Repeat([]byte{1}, 32))
+	if _, _, _, ok := decodeToken(token); !ok {
+		t.Fatal("a good one does not parse")
+	}
+	none := "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0" + token[strings.Index(token, "."):]
+	if _, _, _, ok := decodeToken(none); ok {
+		t.Fatal("algorithm none parses")
+	}
+}
+
+// A read may share only a round that began after it did.
+func TestReadsShareTheNextRound(t *testing.T) {
+	began, release := make(chan int, 8), make(chan error)
+	n := 0
+	r := newReads(func(context.Context) error {
+		n++
+		began <- n
+		return <-release
+	})
+	var wait sync.WaitGroup
+	results := make(chan error, 4)
+	join := func() { wait.Go(func() { results <- r.join(t.Context()) }) }
+	join()
+	<-began // the first round runs; those that come now wait for the second
+	late := make([]*ticket, 0)
+	for range 3 {
+		join()
+	}
+	for len(late) == 0 {
+		r.mu.Lock()
+		if r.next != nil {
+			late = append(late, r.next)
+		}
+		r.mu.Unlock()
+	}
+	release <- nil
+	if err := <-results; err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	select {
+	case <-late[0].done:
+		t.Fatal("the second round ended with the first")
+	default:
+	}
+	failed := errors.New("no leader")
+	go func() {
+		for {
+			select {
+			case release <- failed:
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	wait.Wait()
+	for range 3 {
+		if err := <-results; !errors.Is(err, failed) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestReaderThatGivesUpLeavesTheRound(t *testing.T) {
+	began, release := make(chan struct{}), make(chan struct{})
+	r := newReads(func(context.Context) error { close(began); <-release; return nil })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.join(ctx) }()
+	<-began
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	close(release)
+}

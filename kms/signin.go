@@ -1,0 +1,200 @@
+package kms
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"time"
+
+	"tumbler/fsm"
+)
+
+// signer is the token-signing key as one epoch has it: sealed.
+type signer struct {
+	epoch uint64
+	blob  []byte
+}
+
+// signingKeyID is the id of the token-signing key, a system internal key: the same in every cluster.
+func signingKeyID() fsm.ID {
+	sum := sha256.Sum256([]byte("tumbler/v1/token-signing-key"))
+	return fsm.ID(sum[:16])
+}
+
+// Token is a bearer token.
+type Token struct {
+	AccessToken string
+	Expires     time.Time
+	Life        time.Duration
+}
+
+// IssueToken gives a bearer token for an API key's secret.
+func (s *Service) IssueToken(ctx context.Context, secret string, caller Caller) (Token, error) {
+	c := &call{s: s, ctx: ctx, caller: caller}
+	defer c.end()
+	err := c.audit(ActionToken, "", c.identify(secret))
+	if err != nil {
+		return Token{}, err
+	}
+	now := c.now()
+	expires := now.Add(s.cfg.TokenLife)
+	cl := claims{
+		Issuer: tokenIssuer, Subject: FormatID(c.who.ID), Audience: FormatID(c.cluster.Instance), ID: FormatID(newID()),
+		Issued: now.Unix(), Expires: expires.Unix(),
+	}
+	mac, err := c.mac(cl.signingInput())
+	if errors.Is(err, errNoSigningKey) {
+		if err = c.makeSigningKey(); err == nil {
+			if err = c.refresh(); err == nil {
+				mac, err = c.mac(cl.signingInput())
+			}
+		}
+	}
+	if err != nil {
+		return Token{}, explain(err)
+	}
+	return Token{AccessToken: encodeToken(cl, mac), Expires: expires, Life: s.cfg.TokenLife}, nil
+}
+
+// Prepare makes the token-signing key if there is none, so that the first caller need not wait for it, nor meet a
+// rotation. A node may call it once there is a master key.
+func (s *Service) Prepare(ctx context.Context) error {
+	view, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	c := &call{s: s, ctx: ctx, view: view, cluster: view.Cluster()}
+	defer c.end()
+	if _, err := view.Key(signingKeyID()); err == nil {
+		return nil
+	} else if !missing(err) {
+		return explain(err)
+	}
+	return c.makeSigningKey()
+}
+
+// identify finds the API key that the secret belongs to.
+func (c *call) identify(secret string) error {
+	view, err := c.s.read(c.ctx)
+	if err != nil {
+		return explain(err)
+	}
+	c.view = view
+	state := view.Service()
+	if !state.Bootstrapped {
+		return explain(fsm.ErrNotBootstrapped)
+	}
+	c.cluster = view.Cluster()
+	id, hash, ok := parseAPIKey(secret)
+	if !ok {
+		return ErrAPIKey.with("this is not an API key: `tumbler kms apikey create` makes one")
+	}
+	record, err := view.APIKey(id)
+	if missing(err) || err == nil && !sameHash(record.Hash, hash) {
+		return ErrAPIKey.with("there is no such API key: `tumbler kms apikey create` makes one")
+	}
+	if err != nil {
+		return explain(err)
+	}
+	c.who = record
+	if len(state.Patterns) == 0 {
+		return explain(fsm.ErrNoMasterKey)
+	}
+	return nil
+}
+
+// authenticate finds the API key that the caller's token was issued to.
+func (c *call) authenticate() error {
+	if c.caller.Token == "" {
+		return ErrUnauthorized.with("no bearer token: get one from /identity/token with an API key")
+	}
+	if len(c.view.Service().Patterns) == 0 {
+		return fsm.ErrNoMasterKey
+	}
+	bad := ErrUnauthorized.with("the token is not valid: get a new one from /identity/token with an API key")
+	cl, input, mac, ok := decodeToken(c.caller.Token)
+	if !ok || cl.Audience != FormatID(c.cluster.Instance) {
+		return bad
+	}
+	want, err := c.mac(input)
+	if errors.Is(err, errNoSigningKey) {
+		return bad
+	}
+	if err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare(want, mac) != 1 {
+		return bad
+	}
+	if cl.expired(c.now()) {
+		return ErrTokenExpired.with("the token has expired: get a new one from /identity/token with an API key")
+	}
+	id, ok := ParseID(cl.Subject)
+	if !ok {
+		return bad
+	}
+	record, err := c.view.APIKey(id)
+	if missing(err) {
+		return ErrUnauthorized.with("the API key of this token was deleted")
+	}
+	if err == nil {
+		c.who = record
+	}
+	return err
+}
+
+// errNoSigningKey: no token was ever issued.
+var errNoSigningKey = errors.New("there is no token-signing key yet")
+
+// mac signs with the token-signing key; errNoSigningKey if there is none yet. The sealed key is kept by epoch, which
+// is all that can change it.
+func (c *call) mac(input string) (mac []byte, err error) {
+	err = c.reread(func() error {
+		epoch := c.view.Cluster().Epochs.Current
+		known := c.s.signer.Load()
+		if known == nil || known.epoch != epoch {
+			key, err := c.view.Key(signingKeyID())
+			if missing(err) {
+				return errNoSigningKey
+			}
+			if err != nil {
+				return err
+			}
+			blob, err := c.view.Blob(epoch, key.Current().Blob)
+			if err != nil {
+				return err
+			}
+			known = &signer{epoch: epoch, blob: blob}
+			c.s.signer.Store(known)
+		}
+		mac, err = c.s.cfg.Unit.MAC(known.blob, []byte(input))
+		if err != nil {
+			c.s.signer.Store(nil) // the blob may have been repaired since
+		}
+		return err
+	})
+	return mac, err
+}
+
+// makeSigningKey is done by whichever node is first; the others find its key.
+func (c *call) makeSigningKey() error {
+	id := signingKeyID()
+	header := Header{Use: UseMAC, Class: fsm.ClassSystem, Instance: c.cluster.Instance, Key: id, Version: 1, Owner: ownerSystem}
+	err := c.seal(func(under []fsm.Pattern) ([][]byte, error) {
+		return c.s.cfg.Unit.Generate(header, 32, under)
+	}, func(m fsm.Material) fsm.Command {
+		return &fsm.CreateKey{
+			Key: id, Class: fsm.ClassSystem, Metadata: fsm.KeyMetadata{Name: "token-signing-key"}, State: fsm.KeyActive,
+			Material: m, By: ownerSystem, At: fsm.TimeOf(c.now()),
+		}
+	})
+	if errors.Is(err, fsm.ErrKeyExists) {
+		return nil
+	}
+	return err
+}
+
+func missing(err error) bool {
+	return errors.Is(err, fsm.ErrNotFound) || errors.Is(err, fsm.ErrKeyNotFound)
+}
