@@ -26,12 +26,13 @@ var (
 
 // server is a key interface over TLS.
 type server struct {
-	t      *testing.T
-	url    string
-	http   *http.Client
-	state  *kmstest.State
-	clock  *atomic.Int64
-	tokens map[kms.Role]string
+	t        *testing.T
+	url      string
+	listener *httptest.Server
+	http     *http.Client
+	state    *kmstest.State
+	clock    *atomic.Int64
+	tokens   map[kms.Role]string
 }
 
 func newServer(t *testing.T) *server {
@@ -50,7 +51,7 @@ func newServer(t *testing.T) *server {
 	}
 	listener := httptest.NewTLSServer(handler)
 	t.Cleanup(listener.Close)
-	s.url, s.http = listener.URL, listener.Client()
+	s.url, s.http, s.listener = listener.URL, listener.Client(), listener
 	return s
 }
 
