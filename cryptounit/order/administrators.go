@@ -1,6 +1,7 @@
 package order
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
@@ -55,7 +56,7 @@ func (a Administrator) PublicKey() (*ecdsa.PublicKey, error) {
 	}
 	parsed, err := x509.ParsePKIXPublicKey(a.Key)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q: %v", ErrInvalidAdministrator, a.Name, err)
+		return nil, fmt.Errorf("%w: %q: %w", ErrInvalidAdministrator, a.Name, err)
 	}
 	key, ok := parsed.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P521() {
@@ -120,6 +121,36 @@ func (a *Administrators) Check() error {
 		seen[ski] = true
 	}
 	return nil
+}
+
+// thresholdOf is the number of signatures that turn the list into next: the
+// revocation threshold where it only takes administrators away, the signature
+// threshold where it takes none away, and the higher where it does both. So a
+// low revocation threshold lets nobody in and lowers no threshold.
+func (a *Administrators) thresholdOf(next *Administrators) uint32 {
+	taken, other := false, a.Signature != next.Signature || a.Revocation != next.Revocation
+	for _, admin := range a.List {
+		taken = taken || !next.has(admin)
+	}
+	for _, admin := range next.List {
+		other = other || !a.has(admin)
+	}
+	switch {
+	case taken && other:
+		return max(a.Signature, a.Revocation)
+	case taken:
+		return a.Revocation
+	}
+	return a.Signature
+}
+
+func (a *Administrators) has(admin Administrator) bool {
+	for _, each := range a.List {
+		if each.Name == admin.Name && bytes.Equal(each.Key, admin.Key) {
+			return true
+		}
+	}
+	return false
 }
 
 type wireAdministrator struct {

@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"math"
 
 	"tumbler/cryptounit/masterkey"
 )
@@ -73,6 +74,9 @@ func (a *Approval) Encode() ([]byte, error) {
 }
 
 func (a *Approval) check() error {
+	if a.Incarnation > math.MaxInt64 || a.Generation > math.MaxInt64 {
+		return fmt.Errorf("%w: approval: its incarnation or generation is out of range", ErrMalformed)
+	}
 	switch a.Step {
 	case StepCommit, StepActivate, StepSetImmediate:
 		if a.Order.IsZero() || a.Pattern.IsZero() || !a.Unit.IsZero() || a.Generation != 0 {
@@ -109,7 +113,10 @@ func DecodeApproval(der []byte) (*Approval, error) {
 	if r.err != nil {
 		return nil, fmt.Errorf("approval: %w", r.err)
 	}
-	return a, canonical(der, "approval", a.Encode)
+	if err := canonical(der, "approval", a.Encode); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // SignedApproval is an approval as signed.
@@ -160,7 +167,10 @@ func DecodeSignedApproval(der []byte) (*SignedApproval, error) {
 		return nil, err
 	}
 	s := &SignedApproval{document, sigs}
-	return s, canonical(der, "signed approval", s.Encode)
+	if err := canonical(der, "signed approval", s.Encode); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // SignedAdministrators is the list that a unit in imprint mode takes up: it

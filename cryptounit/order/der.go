@@ -54,7 +54,7 @@ func decode(der []byte, wire any, what string) error {
 	}
 	rest, err := asn1.Unmarshal(der, wire)
 	if err != nil {
-		return fmt.Errorf("%w: %s: %v", ErrMalformed, what, err)
+		return fmt.Errorf("%w: %s: %w", ErrMalformed, what, err)
 	}
 	if len(rest) > 0 {
 		return fmt.Errorf("%w: %s: %d bytes follow it", ErrMalformed, what, len(rest))
@@ -66,7 +66,7 @@ func decode(der []byte, wire any, what string) error {
 func canonical(der []byte, what string, again func() ([]byte, error)) error {
 	same, err := again()
 	if err != nil {
-		return fmt.Errorf("%w: %s: %v", ErrMalformed, what, err)
+		return fmt.Errorf("%w: %s: %w", ErrMalformed, what, err)
 	}
 	if !bytes.Equal(der, same) {
 		return fmt.Errorf("%w: %s is not in its canonical form", ErrMalformed, what)

@@ -117,7 +117,7 @@ func (e *Envelope) SignAsAdministrator(info []byte, by Signer) error {
 	if err != nil {
 		return err
 	}
-	e.Signature, err = encode(wireSignature{int64(sig.Algorithm), sig.Signer[:], sig.Bytes})
+	e.Signature, err = sig.Encode()
 	return err
 }
 
@@ -128,19 +128,14 @@ func (e *Envelope) VerifyAdministrator(info []byte, admins *Administrators) erro
 	if err != nil {
 		return err
 	}
-	var w wireSignature
-	if err := decode(e.Signature, &w, "part signature"); err != nil {
+	sig, err := DecodeSignature(e.Signature)
+	if err != nil {
 		return err
 	}
-	var r reader
-	sigs := r.signatures([]wireSignature{w})
-	if r.err != nil {
-		return r.err
-	}
-	if e.Part == 0 || sigs[0].Signer != SKI(e.Source) {
+	if e.Part == 0 || sig.Signer != SKI(e.Source) {
 		return fmt.Errorf("%w: a part's envelope for unit %d", ErrInvalidSignature, e.Unit)
 	}
-	return quorum(sigs, admins, 1, "part-envelope", document)
+	return quorum([]Signature{*sig}, admins, 1, "part-envelope", document)
 }
 
 // Encode returns the canonical DER.
@@ -168,7 +163,10 @@ func DecodeEnvelope(der []byte) (*Envelope, error) {
 	if r.err != nil {
 		return nil, fmt.Errorf("envelope: %w", r.err)
 	}
-	return e, canonical(der, "envelope", e.Encode)
+	if err := canonical(der, "envelope", e.Encode); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // Digest names the envelope's very bytes.

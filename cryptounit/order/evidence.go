@@ -35,10 +35,12 @@ type Record struct {
 	Statements []*Statement
 	Approvals  []*Approval
 	Cancel     *Order
-	// Settled counts the blobs that settle orders name.
+	// Settled counts the blobs that settle orders name, each once.
 	Settled Counts
 	Last    uint64
 	Census  Counts
+	// settled holds the numbers behind Settled.
+	settled map[uint64]bool
 }
 
 // Read decodes the evidence without checking a signature: what the
@@ -144,8 +146,14 @@ func (r *Record) AddSettle(s *Order) error {
 	if s.Kind != Settle || s.Subject.Order != r.Digest || s.Cluster != r.Order.Cluster || s.Incarnation != r.Order.Incarnation {
 		return fmt.Errorf("%w: an order of kind %v stands as a settle", ErrForeignEvidence, s.Kind)
 	}
+	if r.settled == nil {
+		r.settled = map[uint64]bool{}
+	}
 	for _, b := range s.Subject.Blobs {
-		r.Settled = r.Settled.Count(b.Class, 1)
+		if !r.settled[b.Number] {
+			r.settled[b.Number] = true
+			r.Settled = r.Settled.Count(b.Class, 1)
+		}
 	}
 	return nil
 }
@@ -172,10 +180,10 @@ func (r *Record) Said(kind StatementKind, unit uint32) *Statement {
 	return nil
 }
 
-// Approved returns the approval of one step, or nil.
+// Approved returns the latest approval of one step, or nil.
 func (r *Record) Approved(step Step) *Approval {
-	for _, a := range r.Approvals {
-		if a.Step == step {
+	for i := len(r.Approvals) - 1; i >= 0; i-- {
+		if a := r.Approvals[i]; a.Step == step {
 			return a
 		}
 	}

@@ -1,6 +1,9 @@
 package order
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 type wireEvidence struct {
 	Format         int64
@@ -16,6 +19,9 @@ type wireEvidence struct {
 
 // Encode returns the canonical DER: the receipt.
 func (e *Evidence) Encode() ([]byte, error) {
+	if max(e.Last, e.Census[0], e.Census[1], e.Census[2]) > math.MaxInt64 {
+		return nil, fmt.Errorf("%w: evidence: its counts are out of range", ErrMalformed)
+	}
 	w := wireEvidence{
 		Format: Format, Administrators: append([]byte{}, e.Administrators...), Cancel: []byte{},
 		Last: int64(e.Last), Census: []int64{int64(e.Census[0]), int64(e.Census[1]), int64(e.Census[2])},
@@ -103,5 +109,8 @@ func DecodeEvidence(der []byte) (*Evidence, error) {
 			return nil, err
 		}
 	}
-	return e, canonical(der, "evidence", e.Encode)
+	if err := canonical(der, "evidence", e.Encode); err != nil {
+		return nil, err
+	}
+	return e, nil
 }

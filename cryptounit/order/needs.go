@@ -32,10 +32,10 @@ type MissingError struct {
 }
 
 func (e *MissingError) Error() string {
-	switch {
-	case e.What == 0:
+	switch e.What { //nolint:exhaustive // the other kinds are awaited of units by name
+	case 0:
 		return fmt.Sprintf("%v waits for the administrators' signature", e.Step)
-	case e.What == Verified:
+	case Verified:
 		return fmt.Sprintf("%v waits for %d partitions to be verified", e.Step, len(e.Partitions))
 	}
 	return fmt.Sprintf("%v waits for `%v` of crypto unit %s", e.Step, e.What, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(e.Units)), ", "), "[]"))
@@ -131,20 +131,22 @@ func (r *Record) said(step Step, kind StatementKind, among []uint32) error {
 	return nil
 }
 
-// approved asks for an approval of the order's pattern.
+// approved asks for an approval of the order's pattern; one of another
+// pattern, which a single administrator can make, stands in nobody's way.
 func (r *Record) approved(step Step) error {
 	p, err := r.Pattern()
 	if err != nil {
 		return err
 	}
-	a := r.Approved(step)
-	if a == nil {
-		return &MissingError{Step: step}
+	for _, a := range r.Approvals {
+		if a.Step == step && a.Pattern == p {
+			return nil
+		}
 	}
-	if a.Pattern != p {
+	if a := r.Approved(step); a != nil {
 		return fmt.Errorf("%w: %v was approved for %v, the key is %v", ErrTwoPatterns, step, a.Pattern, p)
 	}
-	return nil
+	return &MissingError{Step: step}
 }
 
 func (r *Record) needsGenerate(unit uint32) error {

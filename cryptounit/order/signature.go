@@ -79,7 +79,7 @@ func (k KeySigner) SignSHA512(digest []byte) ([]byte, error) {
 func SKIOf(key *ecdsa.PublicKey) (SKI, error) {
 	point, err := key.Bytes()
 	if err != nil {
-		return SKI{}, fmt.Errorf("%w: %v", ErrInvalidAdministrator, err)
+		return SKI{}, fmt.Errorf("%w: %w", ErrInvalidAdministrator, err)
 	}
 	return sha256.Sum256(point), nil
 }

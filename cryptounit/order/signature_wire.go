@@ -18,5 +18,8 @@ func DecodeSignature(der []byte) (*Signature, error) {
 	if r.err != nil {
 		return nil, fmt.Errorf("signature: %w", r.err)
 	}
-	return &sigs[0], canonical(der, "signature", sigs[0].Encode)
+	if err := canonical(der, "signature", sigs[0].Encode); err != nil {
+		return nil, err
+	}
+	return &sigs[0], nil
 }

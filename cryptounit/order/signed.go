@@ -66,16 +66,7 @@ func (o *Order) threshold(admins *Administrators) (uint32, error) {
 		if err != nil {
 			return 0, err
 		}
-		for _, admin := range admins.List {
-			ski, err := admin.SKI()
-			if err != nil {
-				return 0, err
-			}
-			if _, stays := next.Find(ski); !stays {
-				return max(admins.Revocation, 1), nil
-			}
-		}
-		return admins.Signature, nil
+		return admins.thresholdOf(next), nil
 	case Init, Rotate, Recover, Enrol, Remove, Settle, Restore, DestroyRetired:
 		return admins.Signature, nil
 	}
@@ -97,7 +88,10 @@ func DecodeSignedOrder(der []byte) (*SignedOrder, error) {
 	if _, err := s.Decode(); err != nil {
 		return nil, err
 	}
-	return s, canonical(der, "signed order", s.Encode)
+	if err := canonical(der, "signed order", s.Encode); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func decodeSigned(der []byte, what string) ([]byte, []Signature, error) {

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"math"
 
 	"tumbler/cryptounit/masterkey"
 )
@@ -50,6 +51,16 @@ type Report struct {
 	Retired        uint32 // number of retired keys
 }
 
+func (r *Report) check() error {
+	if r.Role != Operational && r.Role != Recovery || r.LastOrder > math.MaxInt64 {
+		return fmt.Errorf("%w: report: its role is %v, its last order %d", ErrMalformed, r.Role, r.LastOrder)
+	}
+	if err := r.Registers.Check(); err != nil {
+		return fmt.Errorf("%w: report: %w", ErrMalformed, err)
+	}
+	return nil
+}
+
 // EnvelopeName names the very bytes of the envelope for one unit.
 type EnvelopeName struct {
 	Unit   uint32
@@ -93,8 +104,8 @@ func (s *Statement) Check() error {
 		}
 		return nil
 	}
-	if s.Unit == 0 || s.Generation == 0 {
-		return fmt.Errorf("%w: statement: it names no unit or no generation", ErrMalformed)
+	if s.Unit == 0 || s.Generation == 0 || s.Generation > math.MaxInt64 || s.Incarnation > math.MaxInt64 {
+		return fmt.Errorf("%w: statement: it names no unit or no generation, or one out of range", ErrMalformed)
 	}
 	if (s.Kind == ReportOnly) != s.Order.IsZero() {
 		return fmt.Errorf("%w: statement: %v names no order, or a report names one", ErrMalformed, s.Kind)
@@ -103,9 +114,15 @@ func (s *Statement) Check() error {
 		return fmt.Errorf("%w: statement: the importer key has %d bytes", ErrMalformed, len(s.Importer))
 	}
 	if s.Report != nil {
-		if err := s.Report.Registers.Check(); err != nil {
-			return fmt.Errorf("%w: statement: %v", ErrMalformed, err)
+		if err := s.Report.check(); err != nil {
+			return err
 		}
+	}
+	if v := s.Verification; v != nil && max(v.Last, v.Counts[0], v.Counts[1], v.Counts[2]) > math.MaxInt64 {
+		return fmt.Errorf("%w: statement: its counts are out of range", ErrMalformed)
+	}
+	if b := s.Blob; b != nil && (b.Number == 0 || b.Number > math.MaxInt64 || b.Class < SystemInternal || b.Class > EP11 || b.Digest.IsZero()) {
+		return fmt.Errorf("%w: statement: it names no blob", ErrMalformed)
 	}
 	switch s.Kind {
 	case ReportOnly:

@@ -113,7 +113,10 @@ func DecodeStatement(der []byte) (*Statement, error) {
 	if r.err != nil {
 		return nil, fmt.Errorf("statement: %w", r.err)
 	}
-	return s, canonical(der, "statement", s.Encode)
+	if err := canonical(der, "statement", s.Encode); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (r *reader) report(w []wireReport) *Report {
@@ -184,5 +187,8 @@ func DecodeSignedStatement(der []byte) (*SignedStatement, error) {
 	if _, err := s.Decode(); err != nil {
 		return nil, err
 	}
-	return s, canonical(der, "signed statement", s.Encode)
+	if err := canonical(der, "signed statement", s.Encode); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
