@@ -25,13 +25,13 @@ type Reader interface {
 // View is the state at one moment; *fsm.View is one. What is not there is fsm.ErrNotFound.
 type View interface {
 	Cluster() fsm.Cluster
-	Service() fsm.ServiceState
+	ServiceState() fsm.ServiceState
 	Key(id fsm.ID) (fsm.Key, error)
 	KeyByAlias(alias string) (fsm.Key, error)
 	// Keys gives at most limit of the chosen keys from offset on, in an order of its own that stays.
 	Keys(filter fsm.KeyFilter, offset, limit int) ([]fsm.Key, error)
 	// Blob of a number of an epoch; fsm.ErrSetAside if a quorum set it aside.
-	Blob(epoch, number uint64) ([]byte, error)
+	Blob(epoch, number uint64) (fsm.BlobRecord, error)
 	APIKey(id fsm.ID) (fsm.APIKeyRecord, error)
 	Close() error
 }

@@ -69,7 +69,7 @@ func (c *call) authorise(action Action) error {
 		return explain(err)
 	}
 	c.view = view
-	if !view.Service().Bootstrapped {
+	if !view.ServiceState().Bootstrapped {
 		return explain(fsm.ErrNotBootstrapped)
 	}
 	c.cluster = view.Cluster()
@@ -139,11 +139,11 @@ func (c *call) key(idOrAlias string) (fsm.Key, error) {
 // master key.
 func (c *call) open(number uint64, use func(blob []byte) error) error {
 	return c.reread(func() error {
-		blob, err := c.view.Blob(c.view.Cluster().Epochs.Current, number)
+		record, err := c.view.Blob(c.view.Cluster().Epochs.Current, number)
 		if err != nil {
 			return err
 		}
-		return use(blob)
+		return use(record.Blob)
 	})
 }
 
@@ -182,7 +182,7 @@ func (c *call) seal(material func(under []fsm.Pattern) ([][]byte, error), comman
 }
 
 func (c *call) sealOnce(material func([]fsm.Pattern) ([][]byte, error), command func(fsm.Material) fsm.Command) error {
-	asked := c.view.Service()
+	asked := c.view.ServiceState()
 	if len(asked.Patterns) == 0 {
 		return fsm.ErrNoMasterKey
 	}

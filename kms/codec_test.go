@@ -95,7 +95,7 @@ func FuzzSearch(f *testing.F) {
 	f.Add("not:exact:name:x")
 	f.Add("::,")
 	f.Fuzz(func(t *testing.T, s string) {
-		if match, err := parseSearch(s); err == nil {
+		if match, err := parseSearch(s); err == nil && match != nil {
 			match(fsm.Key{Metadata: fsm.KeyMetadata{Name: s, Aliases: []string{s}}})
 		}
 	})

@@ -212,14 +212,14 @@ func TestListNarrowsPagesAndSorts(t *testing.T) {
 		options kms.ListOptions
 		want    string
 	}{
-		{kms.ListOptions{}, "beta alpha gamma alphabet"},
-		{kms.ListOptions{Limit: 2, Offset: 1}, "alpha gamma"},
+		{kms.ListOptions{Sort: "creationDate"}, "beta alpha gamma alphabet"},
+		{kms.ListOptions{Sort: "creationDate", Limit: 2, Offset: 1}, "alpha gamma"},
 		{kms.ListOptions{Offset: 9}, ""},
 		{kms.ListOptions{Extractable: &yes}, "gamma"},
 		{kms.ListOptions{States: []kms.State{kms.Destroyed}}, "gone"},
-		{kms.ListOptions{Search: "ALPHA,"}, "alpha alphabet"},
+		{kms.ListOptions{Search: "ALPHA,", Sort: "name"}, "alpha alphabet"},
 		{kms.ListOptions{Search: "exact:alpha"}, "alpha"},
-		{kms.ListOptions{Search: "not:name:alpha"}, "beta gamma"},
+		{kms.ListOptions{Search: "not:name:alpha", Sort: "name"}, "beta gamma"},
 		{kms.ListOptions{Search: "alias:exact:alias-beta"}, "beta"},
 		{kms.ListOptions{Search: "escape:not:alpha"}, ""},
 		{kms.ListOptions{Sort: "-creationDate", Limit: 2, Offset: 1}, "gamma alpha"},
@@ -233,6 +233,20 @@ func TestListNarrowsPagesAndSorts(t *testing.T) {
 		if got := strings.Join(names, " "); err != nil || got != test.want {
 			t.Errorf("%+v: %v, got %q, want %q", test.options, err, got, test.want)
 		}
+	}
+	var pages []string
+	for offset := range 5 {
+		page, err := c.service.List(t.Context(), c.reader, kms.ListOptions{Limit: 1, Offset: offset})
+		if err != nil || len(page) > 1 {
+			t.Fatalf("page %d: %v, %d keys", offset, err, len(page))
+		}
+		for _, k := range page {
+			pages = append(pages, k.Metadata.Name)
+		}
+	}
+	slices.Sort(pages)
+	if got := strings.Join(pages, " "); got != "alpha alphabet beta gamma" {
+		t.Errorf("pages of one: %q", got)
 	}
 	for _, bad := range []kms.ListOptions{{Limit: 5001}, {Limit: -1}, {Offset: -1}, {Sort: "colour"}, {Search: "not:"}} {
 		_, err := c.service.List(t.Context(), c.reader, bad)

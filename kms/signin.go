@@ -81,7 +81,7 @@ func (c *call) identify(secret string) error {
 		return explain(err)
 	}
 	c.view = view
-	state := view.Service()
+	state := view.ServiceState()
 	if !state.Bootstrapped {
 		return explain(fsm.ErrNotBootstrapped)
 	}
@@ -109,7 +109,7 @@ func (c *call) authenticate() error {
 	if c.caller.Token == "" {
 		return ErrUnauthorized.with("no bearer token: get one from /identity/token with an API key")
 	}
-	if len(c.view.Service().Patterns) == 0 {
+	if len(c.view.ServiceState().Patterns) == 0 {
 		return fsm.ErrNoMasterKey
 	}
 	bad := ErrUnauthorized.with("the token is not valid: get a new one from /identity/token with an API key")
@@ -161,11 +161,11 @@ func (c *call) mac(input string) (mac []byte, err error) {
 			if err != nil {
 				return err
 			}
-			blob, err := c.view.Blob(epoch, key.Current().Blob)
+			record, err := c.view.Blob(epoch, key.Current().Blob)
 			if err != nil {
 				return err
 			}
-			known = &signer{epoch: epoch, blob: blob}
+			known = &signer{epoch: epoch, blob: record.Blob}
 			c.s.signer.Store(known)
 		}
 		mac, err = c.s.cfg.Unit.MAC(known.blob, []byte(input))

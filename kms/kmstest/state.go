@@ -1,7 +1,6 @@
 package kmstest
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -113,9 +112,9 @@ func (s *State) View() (kms.View, error) {
 
 type view struct{ content }
 
-func (v view) Cluster() fsm.Cluster      { return v.cluster }
-func (v view) Service() fsm.ServiceState { return v.service }
-func (v view) Close() error              { return nil }
+func (v view) Cluster() fsm.Cluster           { return v.cluster }
+func (v view) ServiceState() fsm.ServiceState { return v.service }
+func (v view) Close() error                   { return nil }
 
 func (v view) Key(id fsm.ID) (fsm.Key, error) {
 	key, ok := v.keys[id]
@@ -141,12 +140,12 @@ func (v view) APIKey(id fsm.ID) (fsm.APIKeyRecord, error) {
 	return record, nil
 }
 
-func (v view) Blob(epoch, number uint64) ([]byte, error) {
+func (v view) Blob(epoch, number uint64) (fsm.BlobRecord, error) {
 	blob, ok := v.blobs[place{epoch, number}]
 	if !ok {
-		return nil, fsm.ErrNotFound
+		return fsm.BlobRecord{}, fsm.ErrNotFound
 	}
-	return slices.Clone(blob), nil
+	return fsm.BlobRecord{Number: number, Blob: slices.Clone(blob)}, nil
 }
 
 func (v view) Keys(f fsm.KeyFilter, offset, limit int) ([]fsm.Key, error) {
@@ -158,7 +157,7 @@ func (v view) Keys(f fsm.KeyFilter, offset, limit int) ([]fsm.Key, error) {
 		}
 	}
 	slices.SortFunc(out, func(a, b fsm.Key) int {
-		return cmp.Or(cmp.Compare(a.Created.At, b.Created.At), slices.Compare(a.ID[:], b.ID[:]))
+		return slices.Compare(a.ID[:], b.ID[:])
 	})
 	out = out[min(offset, len(out)):]
 	return out[:min(limit, len(out))], nil
