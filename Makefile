@@ -1,0 +1,59 @@
+# Every command that developers and CI run; `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+KEYS ?= 10000
+FUZZTIME ?= 10s
+BENCH ?= .
+TEST ?= ./...
+
+# raft and memberlist report to one metrics module with this tag, and to two without it.
+TAGS := -tags hashicorpmetrics
+GO_TOOL := go tool -modfile=scripts/tools.mod
+
+# No stamp of the version control: a build depends on the sources alone.
+export GOFLAGS ?= -buildvcs=false
+
+# Released programs link no C, and erase what they used of a key (runtime/secret). Lint and demo take the same settings,
+# so that they share what is compiled.
+RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build test lint demo up down fuzz bench ci
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what the machine lacks (as root), or name it
+	@bash scripts/deps.sh
+
+build: ## build bin/tumbler
+	$(RELEASE) go build $(TAGS) -trimpath -o bin/tumbler ./cli/tumbler
+
+test: deps ## run all tests with the race detector (TEST=./fsm/... for some)
+	CGO_ENABLED=1 go test -race $(TAGS) -timeout 15m $(TEST)
+
+lint: ## check format, vet and lint
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then printf 'not in the format of gofmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
+	$(RELEASE) go vet $(TAGS) ./...
+	$(RELEASE) $(GO_TOOL) golangci-lint run ./...
+
+demo: build ## rotate the master key of a cluster of five processes (KEYS=10000)
+	@$(RELEASE) go run $(TAGS) ./tests/demo -keys $(KEYS)
+
+up: build ## start a cluster on this machine
+	@scripts/dev-cluster.sh up
+
+down: ## stop it
+	@scripts/dev-cluster.sh down
+
+fuzz: ## run every fuzz test for FUZZTIME=10s each
+	@bash scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## run the benchmarks (BENCH=regexp for some)
+	go test $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+ci: lint test demo ## what must pass before a change lands
