@@ -1,0 +1,235 @@
+package cryptounit
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+
+	"tumbler/cryptounit/masterkey"
+	"tumbler/cryptounit/order"
+)
+
+// register returns the register that a blob's pattern names.
+func (c *content) register(short [masterkey.ShortSize]byte) (*secret, error) {
+	if c.current != nil && c.Registers.CurrentPattern.Short() == short {
+		return c.current, nil
+	}
+	if c.next != nil && c.Registers.NewPattern.Short() == short {
+		return c.next, nil
+	}
+	return nil, refuse(ErrPatternUnknown, "%x", short)
+}
+
+func (s *secret) xaes(p purpose) (*xaes, error) {
+	key, err := subkey(s.bytes, p)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	return newXAES(key)
+}
+
+// withKey runs f with the material of a blob, erased afterwards.
+func (u *Unit) withKey(blob []byte, f func(h Header, material []byte) error) (err error) {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	if u.stopped != nil {
+		return u.stopped
+	}
+	inSecret(func() {
+		var material []byte
+		if material, err = u.content.open(blob); err != nil {
+			return
+		}
+		defer clear(material)
+		var h Header
+		if h, err = ParseHeader(blob); err == nil {
+			err = f(h, material)
+		}
+	})
+	return err
+}
+
+// open returns the material of a blob.
+func (c *content) open(blob []byte) ([]byte, error) {
+	n, err := headerLength(blob)
+	if err != nil {
+		return nil, err
+	}
+	if order.ID(blob[4:patternOffset]) != c.Instance {
+		return nil, refuse(ErrBlob, "it is of another instance")
+	}
+	register, err := c.register(blobPattern(blob))
+	if err != nil {
+		return nil, err
+	}
+	x, err := register.xaes(blobPurpose(Use(blob[1])))
+	if err != nil {
+		return nil, err
+	}
+	material, err := x.newOpener().open(nil, blob[n:], blob[:n])
+	if err != nil {
+		return nil, refuse(ErrBlob, "it is not what was sealed")
+	}
+	return material, nil
+}
+
+// seal returns one blob a pattern, all with the same material, each opened
+// again and compared.
+func (u *Unit) seal(h Header, material []byte, under []masterkey.Pattern) (blobs [][]byte, err error) {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	if u.stopped != nil {
+		return nil, u.stopped
+	}
+	c := u.content
+	if len(material) == 0 || len(material) > MaxMaterial || len(under) == 0 || len(under) > 2 {
+		return nil, refuse(ErrBlob, "%d bytes under %d master keys", len(material), len(under))
+	}
+	if h.Instance != c.Instance {
+		return nil, refuse(ErrBlob, "it is for another instance")
+	}
+	inSecret(func() {
+		for _, pattern := range under {
+			var blob []byte
+			if blob, err = c.sealOne(h, material, pattern); err != nil {
+				return
+			}
+			blobs = append(blobs, blob)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return blobs, nil
+}
+
+func (c *content) sealOne(h Header, material []byte, under masterkey.Pattern) ([]byte, error) {
+	h.Pattern = under.Short()
+	register, err := c.register(h.Pattern)
+	if err != nil {
+		return nil, err
+	}
+	head, err := h.append(make([]byte, 0, fixedHeader+3+len(h.Owner)+len(h.Attributes)+len(material)+xaesOverhead))
+	if err != nil {
+		return nil, err
+	}
+	x, err := register.xaes(blobPurpose(h.Use))
+	if err != nil {
+		return nil, err
+	}
+	batch, err := x.newBatch()
+	if err != nil {
+		return nil, err
+	}
+	blob, err := batch.seal(head, material, head)
+	if err != nil {
+		return nil, err
+	}
+	again, err := c.open(blob)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(again)
+	if subtle.ConstantTimeCompare(again, material) != 1 {
+		return nil, ErrNotEqual
+	}
+	return blob, nil
+}
+
+// GenerateKey draws size bytes and seals them under each pattern: one blob a
+// pattern, the same material in each.
+func (u *Unit) GenerateKey(h Header, size int, under ...masterkey.Pattern) ([][]byte, error) {
+	if size <= 0 || size > MaxMaterial {
+		return nil, refuse(ErrBlob, "a key of %d bytes", size)
+	}
+	material := make([]byte, size)
+	defer clear(material)
+	rand.Read(material)
+	return u.seal(h, material, under)
+}
+
+// ImportKey seals what a caller brought, under each pattern. The caller erases
+// its copy.
+func (u *Unit) ImportKey(h Header, material []byte, under ...masterkey.Pattern) ([][]byte, error) {
+	return u.seal(h, material, under)
+}
+
+// Export returns the payload of a blob of UseStandard; any other is ErrUse.
+func (u *Unit) Export(blob []byte) (payload []byte, err error) {
+	err = u.withKey(blob, func(h Header, material []byte) error {
+		if h.Use != UseStandard {
+			return refuse(ErrUse, "it is not extractable")
+		}
+		payload = append([]byte(nil), material...)
+		return nil
+	})
+	return payload, err
+}
+
+// Wrap encrypts with the key in a blob of UseRoot: AES-GCM (NIST SP 800-38D)
+// with a random 12-byte iv; the tag ends the ciphertext.
+func (u *Unit) Wrap(blob, plaintext, aad []byte) (iv, ciphertext []byte, err error) {
+	err = u.withKey(blob, func(h Header, material []byte) error {
+		gcm, err := rootCipher(h, material)
+		if err != nil {
+			return err
+		}
+		iv = make([]byte, gcm.NonceSize())
+		rand.Read(iv)
+		ciphertext = gcm.Seal(nil, iv, plaintext, aad)
+		return nil
+	})
+	return iv, ciphertext, err
+}
+
+// Unwrap is the inverse of Wrap; what is not authentic is ErrNotAuthentic.
+func (u *Unit) Unwrap(blob, iv, ciphertext, aad []byte) (plaintext []byte, err error) {
+	err = u.withKey(blob, func(h Header, material []byte) error {
+		gcm, err := rootCipher(h, material)
+		if err != nil {
+			return err
+		}
+		if len(iv) != gcm.NonceSize() {
+			return refuse(ErrNotAuthentic, "an iv of %d bytes", len(iv))
+		}
+		if plaintext, err = gcm.Open(nil, iv, ciphertext, aad); err != nil {
+			return ErrNotAuthentic
+		}
+		return nil
+	})
+	return plaintext, err
+}
+
+func rootCipher(h Header, material []byte) (cipher.AEAD, error) {
+	if h.Use != UseRoot {
+		return nil, refuse(ErrUse, "it does not wrap")
+	}
+	block, err := aes.NewCipher(material)
+	if err != nil {
+		return nil, refuse(ErrUse, "%v", err)
+	}
+	return cipher.NewGCM(block)
+}
+
+// MAC returns HMAC-SHA-256 (RFC 2104) with the key in a blob of UseMAC.
+func (u *Unit) MAC(blob, message []byte) (mac []byte, err error) {
+	err = u.withKey(blob, func(h Header, material []byte) error {
+		if h.Use != UseMAC {
+			return refuse(ErrUse, "it does not authenticate")
+		}
+		m := hmac.New(sha256.New, material)
+		m.Write(message)
+		mac = m.Sum(nil)
+		return nil
+	})
+	return mac, err
+}
+
+// Check opens a blob and shows nothing of it.
+func (u *Unit) Check(blob []byte) error {
+	return u.withKey(blob, func(Header, []byte) error { return nil })
+}

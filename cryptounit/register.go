@@ -1,0 +1,131 @@
+package cryptounit
+
+import (
+	"tumbler/cryptounit/masterkey"
+	"tumbler/cryptounit/order"
+)
+
+// Commit fixes the loaded key and states `committed`.
+func (u *Unit) Commit(evidence *order.Evidence) (order.SignedStatement, error) {
+	return u.step(evidence, order.StepCommit, order.Committed, func(c *content) error {
+		if c.Registers.New == masterkey.NewFullCommitted && c.Registers.NewPattern == c.Open.Pattern || c.Open.Activated {
+			return nil
+		}
+		registers, err := c.Registers.Apply(masterkey.Commit, c.Open.Pattern)
+		if err != nil {
+			return err
+		}
+		c.Registers = registers
+		return nil
+	})
+}
+
+// Activate makes the committed key the current one, clears the new register,
+// retires the former key where this is a recovery unit and the order says
+// keep, and states `activated`.
+func (u *Unit) Activate(evidence *order.Evidence) (order.SignedStatement, error) {
+	return u.step(evidence, order.StepActivate, order.Activated, u.activate)
+}
+
+// SetImmediate ends an init with key parts: the committed key goes to the
+// Empty current register. It states `activated`.
+func (u *Unit) SetImmediate(evidence *order.Evidence) (order.SignedStatement, error) {
+	return u.step(evidence, order.StepSetImmediate, order.Activated, func(c *content) error {
+		if !c.Open.Activated && c.Registers.Current != masterkey.CurrentEmpty {
+			return masterkey.ErrCurrentNotEmpty
+		}
+		return u.activate(c)
+	})
+}
+
+func (u *Unit) activate(c *content) error {
+	if c.Open.Activated {
+		return nil
+	}
+	registers, err := c.Registers.Apply(masterkey.Activate, c.Open.Pattern)
+	if err != nil {
+		return err
+	}
+	signed, err := order.DecodeSignedOrder(c.Open.Order)
+	if err != nil {
+		return err
+	}
+	o, err := signed.Decode()
+	if err != nil {
+		return err
+	}
+	if c.Role == order.Recovery && c.current != nil && o.Retire == order.Keep {
+		c.Retired = append(c.Retired, retiredKey{c.Registers.CurrentPattern, u.now().Unix()})
+		c.retired = append(c.retired, c.current)
+	}
+	c.Registers, c.current, c.next, c.importer = registers, c.next, nil, nil
+	c.Open.Activated, c.Open.Importer, c.Open.Envelopes, c.Open.Notes = true, nil, nil, nil
+	return nil
+}
+
+// step takes a step of the open order and states it about the order's pattern.
+func (u *Unit) step(evidence *order.Evidence, step order.Step, kind order.StatementKind, change func(*content) error) (order.SignedStatement, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.stopped != nil {
+		return order.SignedStatement{}, u.stopped
+	}
+	record, err := u.content.verified(evidence, step)
+	if err != nil {
+		return order.SignedStatement{}, err
+	}
+	if u.content.Open.Pattern.IsZero() {
+		return order.SignedStatement{}, refuse(masterkey.ErrNewEmpty, "nothing was loaded under this order")
+	}
+	return u.stated(&order.Statement{Kind: kind, Order: record.Digest, Pattern: u.content.Open.Pattern}, change)
+}
+
+// ClearNew ends an order that a signed cancel (in the evidence) names: the new
+// register is cleared, the importer key erased, the order's number used, and
+// `cleared` stated. A unit that never accepted the order marks it as used.
+// Never once activated.
+func (u *Unit) ClearNew(evidence *order.Evidence) (order.SignedStatement, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	none := order.SignedStatement{}
+	if u.stopped != nil {
+		return none, u.stopped
+	}
+	c := u.content
+	list, err := c.administrators()
+	if err != nil {
+		return none, err
+	}
+	record, err := evidence.Verify(list)
+	if err != nil {
+		return none, err
+	}
+	if err := order.Needs(order.StepClear, c.Number, record); err != nil {
+		return none, err
+	}
+	if err := c.mine(record.Order); err != nil {
+		return none, err
+	}
+	accepted := c.Open != nil && c.Open.Digest == record.Digest
+	switch {
+	case accepted && c.Open.Activated:
+		return none, ErrActivated
+	case !accepted && c.openDigest() != (order.Digest{}):
+		return none, ErrOrderOpen
+	case !accepted && record.Order.Number <= c.LastOrder:
+		return none, refuse(ErrOrderNumber, "%d, the last is %d", record.Order.Number, c.LastOrder)
+	}
+	return u.stated(&order.Statement{Kind: order.Cleared, Order: record.Digest}, func(c *content) error {
+		registers, err := c.Registers.Apply(masterkey.ClearNew, masterkey.Pattern{})
+		if err != nil {
+			return err
+		}
+		c.Registers, c.next, c.importer, c.parts = registers, nil, nil, nil
+		c.Open = &openOrder{Digest: record.Digest, Cleared: true}
+		c.LastOrder = max(c.LastOrder, record.Order.Number, record.Cancel.Number)
+		if c.Cluster.IsZero() { // the statement is bound to the cluster of the order
+			c.Cluster, c.Instance, c.Incarnation = record.Order.Cluster, record.Order.Instance, record.Order.Incarnation
+		}
+		return nil
+	})
+}

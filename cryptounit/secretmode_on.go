@@ -1,0 +1,11 @@
+//go:build goexperiment.runtimesecret
+
+package cryptounit
+
+import "runtime/secret"
+
+// inSecret runs f so that registers, stack and heap that it used are erased: at return, and the heap at the next collection.
+func inSecret(f func()) { secret.Do(f) }
+
+// secretMode says whether inSecret erases anything.
+const secretMode = true

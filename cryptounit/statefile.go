@@ -1,0 +1,180 @@
+package cryptounit
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Sealer seals the 32-byte file key of the unit's state file: a key in a file, a hardware module or a transit service.
+// It sees nothing else of the unit. Open(Seal(k)) is k, in a later process too; what was changed does not open. It is
+// called at each write and at start, never concurrently.
+type Sealer interface {
+	Seal(plaintext []byte) ([]byte, error)
+	Open(sealed []byte) ([]byte, error)
+}
+
+// The state file: magic ‖ format ‖ length ‖ sealed file key ‖ XAES-256-GCM(content), all before it as additional data.
+const (
+	stateName   = "unit.sealed"
+	stateMagic  = "TUMBLERUNIT"
+	stateFormat = 1
+	stateLimit  = 16 << 20 // bytes
+	keyLimit    = 64 << 10 // bytes of a sealed file key
+)
+
+// stateFile is the unit's file on disk.
+type stateFile struct {
+	dir    string
+	sealer Sealer
+	// fail, in tests, is asked before each durable step of a write, by its name.
+	fail func(step string) error
+}
+
+func (f *stateFile) path() string { return filepath.Join(f.dir, stateName) }
+
+// seal encrypts content under a fresh file key.
+func (f *stateFile) seal(content []byte) ([]byte, error) {
+	key := make([]byte, xaesKeySize)
+	defer clear(key)
+	rand.Read(key)
+	sealedKey, err := f.sealer.Seal(key)
+	if err != nil {
+		return nil, err
+	}
+	if len(sealedKey) > keyLimit {
+		return nil, fmt.Errorf("the sealed file key has %d bytes, more than %d", len(sealedKey), keyLimit)
+	}
+	head := append([]byte(stateMagic), stateFormat)
+	head = binary.BigEndian.AppendUint32(head, uint32(len(sealedKey)))
+	head = append(head, sealedKey...)
+	sealed, err := sealXAES(key, content, head)
+	if err != nil {
+		return nil, err
+	}
+	return append(head, sealed...), nil
+}
+
+// open is the inverse of seal.
+func (f *stateFile) open(file []byte) ([]byte, error) {
+	head := len(stateMagic) + 1 + 4
+	if len(file) < head || !bytes.HasPrefix(file, []byte(stateMagic)) {
+		return nil, refuse(ErrStateFile, "%s is not the file of a crypto unit", f.path())
+	}
+	if format := file[len(stateMagic)]; format != stateFormat {
+		return nil, refuse(ErrStateFile, "%s has format %d, this release knows %d: run the release that wrote it", f.path(), format, stateFormat)
+	}
+	n := binary.BigEndian.Uint32(file[len(stateMagic)+1:])
+	if n > keyLimit || uint64(n) > uint64(len(file)-head) {
+		return nil, refuse(ErrStateFile, "%s is cut off", f.path())
+	}
+	key, err := f.sealer.Open(file[head : head+int(n)])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrStateFile, f.path(), err)
+	}
+	defer clear(key)
+	content, err := openXAES(key, file[head+int(n):], file[:head+int(n)])
+	if err != nil {
+		return nil, refuse(ErrStateFile, "%s was changed or damaged: put back the newest copy of it, or zeroize and enrol the unit anew", f.path())
+	}
+	return content, nil
+}
+
+// read returns the content, or nil where there is no file yet.
+func (f *stateFile) read() (*content, error) {
+	info, err := os.Stat(f.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > stateLimit {
+		return nil, refuse(ErrStateFile, "%s has %d bytes, more than %d", f.path(), info.Size(), stateLimit)
+	}
+	file, err := os.ReadFile(f.path())
+	if err != nil {
+		return nil, err
+	}
+	var c *content
+	inSecret(func() {
+		var plain []byte
+		if plain, err = f.open(file); err != nil {
+			return
+		}
+		defer clear(plain)
+		if c, err = unmarshalContent(plain); err != nil {
+			err = refuse(ErrStateFile, "%s: %v", f.path(), err)
+		}
+	})
+	return c, err
+}
+
+// write makes the content durable: a temporary file, fsync, rename, fsync of the folder.
+func (f *stateFile) write(c *content) (err error) {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("writing the crypto unit's file: %w", err)
+	}
+	var sealed []byte
+	inSecret(func() {
+		var plain []byte
+		if plain, err = c.marshal(); err != nil {
+			return
+		}
+		defer clear(plain)
+		sealed, err = f.seal(plain)
+	})
+	if err != nil {
+		return fmt.Errorf("writing the crypto unit's file: %w", err)
+	}
+	temporary := f.path() + ".tmp"
+	if err := f.step("write", func() error { return writeSync(temporary, sealed) }); err != nil {
+		return err
+	}
+	if err := f.step("rename", func() error { return os.Rename(temporary, f.path()) }); err != nil {
+		return err
+	}
+	return f.step("sync-dir", func() error { return syncDir(f.dir) })
+}
+
+func (f *stateFile) step(name string, do func() error) error {
+	if f.fail != nil {
+		if err := f.fail(name); err != nil {
+			return err
+		}
+	}
+	if err := do(); err != nil {
+		return fmt.Errorf("writing the crypto unit's file (%s): %w", name, err)
+	}
+	return nil
+}
+
+func writeSync(path string, b []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := file.Write(b); err != nil {
+		file.Close()
+		return err
+	}
+	if err := file.Sync(); err != nil {
+		file.Close()
+		return err
+	}
+	return file.Close()
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

@@ -1,0 +1,27 @@
+package cryptounit
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+)
+
+// purpose names a subkey of a register. A register's value is never used directly (PROTOCOL 4).
+type purpose string
+
+// The purposes and their HKDF infos are part of the blob format: they are forever.
+const (
+	purposeBlob           purpose = "tumbler/v1/blob"            // seals the blobs of keys
+	purposeKEK            purpose = "tumbler/v1/kek"             // seals the blobs of key-encryption keys
+	purposePublicKey      purpose = "tumbler/v1/public-key"      // authenticates EP11 public-key objects
+	purposeOperationState purpose = "tumbler/v1/operation-state" // seals the states of EP11 multi-part operations
+)
+
+// subkey derives the 32-byte key of a purpose: HKDF-SHA256 (RFC 5869), no salt, the purpose as info.
+func subkey(register []byte, p purpose) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, register, nil, string(p), xaesKeySize)
+	if err != nil {
+		return nil, fmt.Errorf("derive the %s subkey: %w", p, err)
+	}
+	return key, nil
+}

@@ -1,0 +1,189 @@
+package fsm
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/hashicorp/raft"
+)
+
+// Apply implements raft.FSM: ApplyBatch of one entry.
+func (s *Store) Apply(log *raft.Log) any { return s.ApplyBatch([]*raft.Log{log})[0] }
+
+// ApplyBatch applies committed entries in order and answers each command with an encoded Result, or with an error, after
+// which this node can no longer follow the log. Entries that the store holds already are answered with nil.
+func (s *Store) ApplyBatch(logs []*raft.Log) []any {
+	answers := make([]any, len(logs))
+	if err := s.stoppedBy(); err != nil {
+		return fill(answers, err)
+	}
+	b := s.db.NewIndexedBatch()
+	for i, log := range logs {
+		if log.Type != raft.LogCommand || log.Index <= s.applied {
+			continue
+		}
+		answer, again, err := s.applyOne(b, log)
+		b = again
+		if err != nil {
+			err = s.fail(fmt.Errorf("entry %d: %w", log.Index, err))
+			_ = b.Close()
+			return fill(answers[i:], err)
+		}
+		answers[i] = answer
+	}
+	if err := s.commit(b); err != nil {
+		return fill(answers, s.fail(err))
+	}
+	return answers
+}
+
+func fill(answers []any, err error) []any {
+	for i := range answers {
+		answers[i] = err
+	}
+	return answers
+}
+
+func (s *Store) stoppedBy() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.stopped
+}
+
+// commit makes a batch visible with its applied index, and publishes it.
+func (s *Store) commit(b *pebble.Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := b.Set(keyApplied, u64(s.applied), nil); err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	if err := b.Close(); err != nil {
+		return err
+	}
+	s.publishLocked()
+	return nil
+}
+
+// applyOne applies one command on top of the batch, and gives the batch to go on with: an entry with a table, or that needs
+// all earlier ones to be visible, commits the batch and begins another.
+func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch, error) {
+	command, request, err := Decode(log.Data)
+	if err != nil {
+		return nil, b, err
+	}
+	if answer, known := s.results.recall(b, request, log.Index); known {
+		s.applied = log.Index
+		return answer, b, nil
+	}
+	t := &tx{from: b, control: s.control, index: log.Index}
+	result, refusal := t.dispatch(command, log.Extensions)
+	result.Index = log.Index
+	var stop *Refusal
+	if refusal != nil && !errors.As(refusal, &stop) {
+		return nil, b, refusal
+	}
+	if refusal == nil {
+		if b, err = s.before(b, t, command, log); err != nil {
+			return nil, b, err
+		}
+		if err := t.write(b); err != nil {
+			return nil, b, err
+		}
+		s.control = t.control
+	}
+	answer, err := encodeResult(result, refusal)
+	if err != nil {
+		return nil, b, err
+	}
+	if remembers(command) {
+		if err := s.results.remember(b, request, log.Index, answer); err != nil {
+			return nil, b, err
+		}
+	}
+	s.applied = log.Index
+	if _, ok := command.(*DigestState); ok && refusal == nil {
+		if err := s.commit(b); err != nil {
+			return nil, b, err
+		}
+		s.beginDigest(log.Index)
+		b = s.db.NewIndexedBatch()
+	}
+	return answer, b, nil
+}
+
+// before does what must come before an accepted entry's own changes: its table is ingested, after all earlier entries.
+func (s *Store) before(b *pebble.Batch, t *tx, command Command, log *raft.Log) (*pebble.Batch, error) {
+	batch, ok := command.(*PutBatch)
+	if !ok || batch.Count == 0 || !t.rotationChanged {
+		return b, nil
+	}
+	if err := s.commit(b); err != nil {
+		return b, err
+	}
+	if err := s.ingest(log); err != nil {
+		return b, err
+	}
+	return s.db.NewIndexedBatch(), nil
+}
+
+// dispatch judges one command. The error is a *Refusal, or stops the node.
+func (t *tx) dispatch(command Command, table []byte) (Result, error) {
+	if _, founding := command.(*Bootstrap); !founding && t.control.cluster.ID == (ID{}) {
+		return Result{}, ErrNotBootstrapped
+	}
+	switch c := command.(type) {
+	case *Bootstrap:
+		return t.bootstrap(c)
+	case *RegisterUnit:
+		return t.registerUnit(c)
+	case *SubmitOrder:
+		return t.submitOrder(c)
+	case *SubmitStatement:
+		return t.submitStatement(c)
+	case *SubmitApproval:
+		return t.submitApproval(c)
+	case *AssignPartitions:
+		return t.assignPartitions(c)
+	case *PutBatch:
+		return t.putBatch(c, table)
+	case *FenceUnit:
+		return t.fenceUnit(c)
+	case *RepairBlob:
+		return t.repairBlob(c)
+	case *CreateKey:
+		return t.createKey(c)
+	case *AddKeyVersion:
+		return t.addKeyVersion(c)
+	case *UpdateKey:
+		return t.updateKey(c)
+	case *DeleteKey:
+		return t.deleteKey(c)
+	case *RestoreKey:
+		return t.restoreKey(c)
+	case *PurgeKey:
+		return t.purgeKey(c)
+	case *SweepPurged:
+		return t.sweepPurged(c)
+	case *CreateAPIKey:
+		return t.createAPIKey(c)
+	case *DeleteAPIKey:
+		return t.deleteAPIKey(c)
+	case *CreateToken:
+		return t.createToken(c)
+	case *UseToken:
+		return t.useToken(c)
+	case *RevokeToken:
+		return t.revokeToken(c)
+	case *DigestState:
+		return Result{}, nil
+	case *RaiseFeatureLevel:
+		return t.raiseFeatureLevel(c)
+	case *RemoveUnit:
+		return t.removeUnit(c)
+	}
+	return Result{}, fmt.Errorf("%w: %T", ErrUndecodable, command)
+}

@@ -1,0 +1,83 @@
+package fsm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// digestAt is a digest of the whole state at one index, under way or done.
+type digestAt struct {
+	done chan struct{}
+	sum  [32]byte
+	err  error
+}
+
+// maxDigests is how many are remembered.
+const maxDigests = 16
+
+// beginDigest hashes a snapshot of the state just committed, beside the apply goroutine.
+func (s *Store) beginDigest(index uint64) {
+	d := &digestAt{done: make(chan struct{})}
+	s.mu.Lock()
+	snap, views := s.db.NewSnapshot(), s.views
+	views.Add(1)
+	for old := range s.digests {
+		if len(s.digests) >= maxDigests && old+maxDigests < index {
+			delete(s.digests, old)
+		}
+	}
+	s.digests[index] = d
+	s.mu.Unlock()
+	go func() {
+		defer views.Done()
+		defer close(d.done)
+		defer snap.Close()
+		d.sum, d.err = hashAll(snap)
+	}()
+}
+
+// hashAll is SHA-256 over every key and value, each behind its length, in order.
+func hashAll(from reader) (sum [32]byte, err error) {
+	h := sha256.New()
+	iter, err := from.NewIter(&pebble.IterOptions{})
+	if err != nil {
+		return sum, err
+	}
+	defer iter.Close()
+	var length [8]byte
+	add := func(b []byte) {
+		binary.BigEndian.PutUint64(length[:], uint64(len(b)))
+		h.Write(length[:])
+		h.Write(b)
+	}
+	for valid := iter.First(); valid; valid = iter.Next() {
+		add(iter.Key())
+		add(iter.Value())
+	}
+	h.Sum(sum[:0])
+	return sum, iter.Error()
+}
+
+// DigestAt is the digest of the state at the index of a DigestState entry. It waits until this node has it. An entry that
+// was applied before this process began, or long ago, is ErrNotFound.
+func (s *Store) DigestAt(ctx context.Context, index uint64) (sum [32]byte, err error) {
+	if err := s.WaitApplied(ctx, index); err != nil {
+		return sum, err
+	}
+	s.mu.RLock()
+	d := s.digests[index]
+	s.mu.RUnlock()
+	if d == nil {
+		return sum, fmt.Errorf("%w: a digest at index %d", ErrNotFound, index)
+	}
+	select {
+	case <-ctx.Done():
+		return sum, ctx.Err()
+	case <-d.done:
+		return d.sum, d.err
+	}
+}

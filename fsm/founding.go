@@ -1,0 +1,86 @@
+package fsm
+
+import (
+	"slices"
+
+	"tumbler/cryptounit/order"
+)
+
+// FeatureLevel is the highest that this release understands.
+const FeatureLevel = 1
+
+func (t *tx) bootstrap(c *Bootstrap) (Result, error) {
+	switch {
+	case t.control.cluster.ID != (ID{}):
+		return Result{}, ErrAlreadyBootstrapped
+	case c.Cluster == (ID{}) || c.Instance == (ID{}) || c.Incarnation == 0 || c.FeatureLevel == 0 || c.FeatureLevel > FeatureLevel:
+		return Result{}, ErrInvalid.with("cluster, instance, incarnation and feature level")
+	}
+	cluster := t.cluster()
+	*cluster = Cluster{ID: c.Cluster, Incarnation: c.Incarnation, Instance: c.Instance, FeatureLevel: c.FeatureLevel, Founded: c.At, NextBlob: 1}
+	if c.APIKey != nil {
+		t.put(space(spaceAPIKey, c.APIKey.ID[:]), c.APIKey)
+	}
+	t.notable()
+	return Result{Version: 1}, nil
+}
+
+func (t *tx) raiseFeatureLevel(c *RaiseFeatureLevel) (Result, error) {
+	if c.Level < t.control.cluster.FeatureLevel || c.Level > FeatureLevel {
+		return Result{}, ErrFeatureLevel.with("%d: it is %d, this release understands %d", c.Level, t.control.cluster.FeatureLevel, FeatureLevel)
+	}
+	t.cluster().FeatureLevel = c.Level
+	t.notable()
+	return Result{}, nil
+}
+
+func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
+	signed, err := order.DecodeSignedStatement(c.Report)
+	if err != nil {
+		return Result{}, ErrStatementMalformed.with("%v", err)
+	}
+	s, err := signed.Decode()
+	if err != nil || s.Kind != order.ReportOnly || s.Unit != c.Number || Identity(signed.Identity) != c.Identity || Role(s.Report.Role) != c.Role {
+		return Result{}, ErrStatementMalformed.with("the report is not of crypto unit %d", c.Number)
+	}
+	known := t.control.unit(c.Number)
+	switch {
+	case known == nil:
+		t.addUnit(Unit{Number: c.Number, Role: c.Role, Identity: c.Identity})
+	case known.Identity != c.Identity && known.IsEnrolled():
+		return Result{}, ErrIdentityChanged.with("crypto unit %d", c.Number)
+	case known.Identity == c.Identity && s.Generation < known.Generation:
+		return Result{}, ErrRolledBack.with("crypto unit %d is at generation %d, it stated %d", c.Number, s.Generation, known.Generation)
+	}
+	u := t.unit(c.Number)
+	if u.Identity != c.Identity {
+		u.Generation, u.Removed, u.Fenced = 0, Digest{}, Digest{}
+	}
+	u.Identity, u.Role, u.Location, u.API = c.Identity, c.Role, c.Location, c.API
+	u.Report, u.DiskFree, u.Seen, u.Generation = c.Report, c.DiskFree, c.At, max(u.Generation, s.Generation)
+	t.notable()
+	return Result{}, nil
+}
+
+func (t *tx) addUnit(u Unit) {
+	c := t.own()
+	at, _ := slices.BinarySearchFunc(c.units, u.Number, func(have Unit, number uint32) int { return int(have.Number) - int(number) })
+	c.units = slices.Insert(c.units, at, u)
+}
+
+func (t *tx) removeUnit(c *RemoveUnit) (Result, error) {
+	u := t.control.unit(c.Number)
+	switch {
+	case u == nil:
+		return Result{}, ErrUnitUnknown.with("%d", c.Number)
+	case t.control.open() != nil:
+		return Result{}, ErrOrderOpen
+	case u.IsEnrolled():
+		return Result{}, ErrUnitEnrolled.with("crypto unit %d", c.Number)
+	}
+	control := t.own()
+	control.units = slices.DeleteFunc(control.units, func(u Unit) bool { return u.Number == c.Number })
+	t.remove(space(spaceUnit, u32(c.Number)))
+	t.notable()
+	return Result{}, nil
+}

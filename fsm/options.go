@@ -1,0 +1,60 @@
+package fsm
+
+import (
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
+)
+
+// tableFormat is the format of tables beside the log: all nodes must read it, so it is fixed by the feature level.
+const tableFormat = sstable.TableFormatPebblev4
+
+// options are Pebble's: no WAL, since Raft's log is it; no compression, since ciphertext does not compress.
+func (s *Store) options() *pebble.Options {
+	o := &pebble.Options{
+		Cache:                       s.cache,
+		DisableWAL:                  true,
+		FormatMajorVersion:          pebble.FormatColumnarBlocks,
+		MemTableSize:                16 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       1000,
+		LBaseMaxBytes:               64 << 20,
+		MaxOpenFiles:                1000,
+		Logger:                      pebbleLogger{s},
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].Compression = func() *sstable.CompressionProfile { return block.NoCompression }
+	}
+	return o
+}
+
+// tableOptions are those of BuildTable.
+func tableOptions() sstable.WriterOptions {
+	return sstable.WriterOptions{
+		TableFormat: tableFormat,
+		Compression: block.NoCompression,
+		BlockSize:   16 << 10,
+	}
+}
+
+// pebbleLogger hands Pebble's words on. Pebble calls Fatalf where it cannot go on.
+type pebbleLogger struct{ store *Store }
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	l.store.config.Logger.Trace(fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.store.config.Logger.Error(fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	_ = l.store.fail(err)
+	panic(err) // the contract: Fatalf does not return
+}

@@ -1,0 +1,261 @@
+package fsm
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
+)
+
+// Snapshot implements raft.FSM: the store is flushed, so that its applied index is durable, and a checkpoint is made, both
+// on the apply goroutine, so exactly at the last applied index. Nothing is copied: the files are linked.
+func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
+	if err := s.stoppedBy(); err != nil {
+		return nil, err
+	}
+	if err := s.db.Flush(); err != nil {
+		return nil, s.fail(fmt.Errorf("flushing the store: %w", err))
+	}
+	s.checkouts++
+	path := filepath.Join(s.config.Dir, "checkpoint-"+strconv.FormatUint(s.applied, 10)+"-"+strconv.Itoa(s.checkouts))
+	if err := os.RemoveAll(path); err != nil {
+		return nil, err
+	}
+	if err := s.db.Checkpoint(path); err != nil {
+		return nil, fmt.Errorf("making a checkpoint: %w", err)
+	}
+	return &checkpoint{path}, nil
+}
+
+// checkpoint is a folder that waits to be taken over.
+type checkpoint struct{ path string }
+
+// Persist hands the folder to the sink.
+func (c *checkpoint) Persist(sink raft.SnapshotSink) error {
+	adopter, ok := sink.(interface{ AdoptFolder(path string) error })
+	if !ok {
+		return errors.Join(fmt.Errorf("a snapshot goes to a sink that takes folders, not to a %T", sink), sink.Cancel())
+	}
+	if err := adopter.AdoptFolder(c.path); err != nil {
+		return errors.Join(err, sink.Cancel())
+	}
+	return sink.Close()
+}
+
+// Release removes a folder that nobody took.
+func (c *checkpoint) Release() { _ = os.RemoveAll(c.path) } // what stays is removed at the next start
+
+// Restore implements raft.FSM: the snapshot becomes a new folder, complete on disk before the pointer is switched to it.
+func (s *Store) Restore(from io.ReadCloser) error {
+	defer from.Close()
+	if err := s.stoppedBy(); err != nil {
+		return err
+	}
+	return s.replace(func(folder string) error {
+		if local, ok := localFolder(from); ok {
+			return linkAll(local, folder)
+		}
+		return unpack(from, folder)
+	})
+}
+
+func localFolder(from io.ReadCloser) (string, bool) {
+	for {
+		if f, ok := from.(interface{ Folder() string }); ok {
+			return f.Folder(), true
+		}
+		w, ok := from.(raft.ReadCloserWrapper)
+		if !ok {
+			return "", false
+		}
+		from = w.WrappedReadCloser()
+	}
+}
+
+// replace makes another folder the store. fill writes it.
+func (s *Store) replace(fill func(folder string) error) error {
+	next, err := nextFolder(s.folder)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.config.Dir, next)
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	if err := fill(path); err != nil {
+		return fmt.Errorf("restoring the store: %w", err)
+	}
+	if err := syncDir(path); err != nil {
+		return err
+	}
+	if err := s.checkFolder(path); err != nil {
+		return err
+	}
+	if err := setCurrent(s.config.Dir, next); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	was, old, views := s.db, s.folder, s.views
+	s.mu.Unlock()
+	if err := s.openFolder(next); err != nil {
+		return s.fail(err)
+	}
+	views.Wait() // they are short
+	if err := was.Close(); err != nil {
+		return s.fail(err)
+	}
+	return os.RemoveAll(filepath.Join(s.config.Dir, old))
+}
+
+// checkFolder refuses a store that is another cluster's.
+func (s *Store) checkFolder(path string) error {
+	mine := s.control.cluster.ID
+	_, id, err := inspect(path)
+	if err != nil {
+		return err
+	}
+	if mine != (ID{}) && id != mine {
+		return fmt.Errorf("%w: %x, this node is of %x", ErrForeign, id, mine)
+	}
+	return nil
+}
+
+// inspect reads the applied index and the cluster of a folder.
+func inspect(path string) (applied uint64, cluster ID, err error) {
+	db, err := pebble.Open(path, &pebble.Options{ReadOnly: true, DisableWAL: true, FormatMajorVersion: pebble.FormatColumnarBlocks})
+	if err != nil {
+		return 0, cluster, fmt.Errorf("the snapshot cannot be read: %w", err)
+	}
+	defer db.Close()
+	if applied, err = readApplied(db); err != nil {
+		return 0, cluster, err
+	}
+	var c Cluster
+	if err := get(db, keyCluster, &c); err != nil && !errors.Is(err, ErrNotFound) {
+		return 0, cluster, err
+	}
+	return applied, c.ID, nil
+}
+
+func nextFolder(folder string) (string, error) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(folder, folderPrefix), 10, 64)
+	if err != nil {
+		return "", fmt.Errorf("the store's folder is named %q", folder)
+	}
+	return folderPrefix + strconv.FormatUint(n+1, 10), nil
+}
+
+// linkAll links a checkpoint's files; those that Pebble changes in place are copied.
+func linkAll(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || path == from {
+			return err
+		}
+		relative, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, relative)
+		switch {
+		case entry.IsDir():
+			return os.Mkdir(target, 0o700)
+		case strings.HasSuffix(path, ".sst"):
+			return vfs.LinkOrCopy(vfs.Default, path, target)
+		}
+		return vfs.Copy(vfs.Default, path, target)
+	})
+}
+
+// unpack writes a tar's files, each synced.
+func unpack(from io.Reader, to string) error {
+	archive := tar.NewReader(from)
+	for {
+		head, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !filepath.IsLocal(head.Name) {
+			return fmt.Errorf("the archive names %q", head.Name)
+		}
+		target := filepath.Join(to, head.Name)
+		switch head.Typeflag {
+		case tar.TypeDir:
+			err = os.MkdirAll(target, 0o700)
+		case tar.TypeReg:
+			err = unpackFile(archive, target)
+		default:
+			err = fmt.Errorf("the archive holds %q, which is neither file nor folder", head.Name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func unpackFile(from io.Reader, target string) error {
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, from)
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// Recover compares the store with what log and snapshots hold, before Raft starts: a store behind the newest snapshot (its
+// checkpoint folder, "" without one) is restored from it, since Raft never replays below it; one of another cluster, or
+// ahead of the last index of both, is refused.
+func (s *Store) Recover(checkpoint string, snapshotIndex, lastIndex uint64) error {
+	if err := s.removeLeftovers(); err != nil {
+		return err
+	}
+	if s.applied > max(snapshotIndex, lastIndex) {
+		return fmt.Errorf("%w: it is at %d, the log ends at %d", ErrAhead, s.applied, max(snapshotIndex, lastIndex))
+	}
+	if checkpoint == "" {
+		return nil
+	}
+	applied, cluster, err := inspect(checkpoint)
+	if err != nil {
+		return err
+	}
+	if mine := s.control.cluster.ID; mine != (ID{}) && cluster != mine {
+		return fmt.Errorf("%w: %x, its snapshot is of %x", ErrForeign, mine, cluster)
+	}
+	if s.applied >= applied {
+		return nil
+	}
+	return s.replace(func(folder string) error { return linkAll(checkpoint, folder) })
+}
+
+// removeLeftovers removes what a crash left half done.
+func (s *Store) removeLeftovers() error {
+	entries, err := os.ReadDir(s.config.Dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); name != pointerName && name != s.folder {
+			if err := os.RemoveAll(filepath.Join(s.config.Dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

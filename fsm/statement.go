@@ -1,0 +1,264 @@
+package fsm
+
+import (
+	"slices"
+
+	"tumbler/cryptounit/order"
+)
+
+func (t *tx) submitStatement(c *SubmitStatement) (Result, error) {
+	signed, err := order.DecodeSignedStatement(c.Statement)
+	if err != nil {
+		return Result{}, ErrStatementMalformed.with("%v", err)
+	}
+	s, err := signed.Decode()
+	if err != nil || s.Kind == order.ReportOnly {
+		return Result{}, ErrStatementMalformed.with("a report is no statement about an order")
+	}
+	r := t.control.rotation
+	if r == nil || Digest(s.Order) != r.Order {
+		return Result{}, ErrStatementOrder.with("%v", s.Order)
+	}
+	u := t.control.unit(s.Unit)
+	if u == nil || Identity(signed.Identity) != u.Identity || !slices.Contains(r.Plan.Units, s.Unit) {
+		return Result{}, ErrStatementUnit.with("%d", s.Unit)
+	}
+	if t.has(s) {
+		return Result{}, nil
+	}
+	if s.Generation <= u.Generation {
+		return Result{}, ErrGeneration.with("crypto unit %d: %d, its last is %d", s.Unit, s.Generation, u.Generation)
+	}
+	if err := t.awaited(s); err != nil {
+		return Result{}, err
+	}
+	if err := t.take(s, c); err != nil {
+		return Result{}, err
+	}
+	if err := t.keep(s, c.Statement); err != nil {
+		return Result{}, ErrStatementMalformed.with("%v", err)
+	}
+	t.unit(s.Unit).Generation = s.Generation
+	return Result{}, t.advance(c.At)
+}
+
+// has: the state holds a statement of the unit that says the same.
+func (t *tx) has(s *order.Statement) bool {
+	return slices.ContainsFunc(t.control.record.Statements, s.Same)
+}
+
+// keep adds the statement to the evidence.
+func (t *tx) keep(s *order.Statement, der []byte) error {
+	control := t.own()
+	if err := control.record.AddStatement(s); err != nil {
+		return err
+	}
+	t.putBytes(space(spaceStatement, control.rotation.Order[:], u64(control.said)), der)
+	control.said++
+	t.notable()
+	return nil
+}
+
+// awaited refuses what the rotation does not wait for in its state.
+func (t *tx) awaited(s *order.Statement) error {
+	r := t.control.rotation
+	waits := false
+	switch s.Kind {
+	case order.Ready:
+		waits = r.State == StatePreparing
+	case order.Generated:
+		waits = r.State == StateGenerating && s.Unit == r.Plan.Generator
+	case order.Loaded:
+		waits = r.State == StateLoading && slices.Contains(t.control.record.Order.Loaders(), s.Unit)
+	case order.Committed:
+		waits = r.State == StateCommitting && slices.Contains(r.Plan.Loads, s.Unit)
+	case order.Verified, order.CannotOpen:
+		waits = r.State == StateRewrapping || r.State == StateVerifying || r.State == StateBlocked
+	case order.Activated:
+		waits = (r.State == StateActivating || r.State == StateComplete) && slices.Contains(r.Plan.Loads, s.Unit)
+	case order.Cleared:
+		waits = r.State == StateCancelling || r.State == StateCancelled
+	case order.ReportOnly:
+	}
+	if waits {
+		return nil
+	}
+	if r.State == StateCancelling || r.State == StateCancelled {
+		return ErrRotationCancelled.with("%v of crypto unit %d", s.Kind, s.Unit)
+	}
+	return ErrNotAwaited.with("%v of crypto unit %d while it is %v", s.Kind, s.Unit, r.State)
+}
+
+// take does what a statement of its kind means.
+func (t *tx) take(s *order.Statement, c *SubmitStatement) error {
+	r := t.control.rotation
+	if s.Kind != order.Generated && len(c.Envelopes) > 0 {
+		return ErrEnvelopes.with("only `generated` comes with envelopes")
+	}
+	switch s.Kind {
+	case order.Ready:
+		return nil
+	case order.Generated:
+		return t.generated(s, c.Envelopes)
+	case order.Loaded:
+		if r.Plan.Generator == 0 && r.To == (Pattern{}) {
+			t.rotation().To = Pattern(s.Pattern) // of the first that combined the parts; the others must agree
+		}
+		t.remove(space(spaceEnvelope, r.Order[:], u32(s.Unit)))
+		return t.samePattern(s)
+	case order.Committed:
+		return t.samePattern(s)
+	case order.Activated:
+		if err := t.samePattern(s); err != nil {
+			return err
+		}
+		t.lift(s.Unit)
+	case order.Cleared:
+		t.lift(s.Unit)
+	case order.Verified:
+		return t.verified(s)
+	case order.CannotOpen:
+		return t.cannotOpen(s)
+	case order.ReportOnly:
+	}
+	return nil
+}
+
+// lift ends a fence: the unit has converged.
+func (t *tx) lift(unit uint32) {
+	if u := t.unit(unit); u.IsFenced() {
+		u.Fenced = Digest{}
+	}
+}
+
+func (t *tx) samePattern(s *order.Statement) error {
+	if to := t.control.rotation.To; Pattern(s.Pattern) != to {
+		return ErrStatementConflict.with("crypto unit %d says %v, the rotation's key is %x", s.Unit, s.Pattern, to)
+	}
+	return nil
+}
+
+// generated takes the pattern and an envelope for every unit that loads: all or none.
+func (t *tx) generated(s *order.Statement, envelopes [][]byte) error {
+	o := t.control.record.Order
+	if o.Kind == order.Rotate && s.Pattern == o.Current {
+		return ErrNewKeyIsCurrent
+	}
+	loaders := o.Loaders()
+	if len(envelopes) != len(loaders) || len(s.Envelopes) != len(loaders) {
+		return ErrEnvelopes.with("%d envelopes, %d named, %d units load", len(envelopes), len(s.Envelopes), len(loaders))
+	}
+	digest := t.control.rotation.Order
+	for i, der := range envelopes {
+		e, err := order.DecodeEnvelope(der)
+		if err != nil {
+			return ErrEnvelopes.with("%v", err)
+		}
+		d, err := e.Digest()
+		if err != nil {
+			return ErrEnvelopes.with("%v", err)
+		}
+		if e.Unit != loaders[i] || s.Envelopes[i] != (order.EnvelopeName{Unit: e.Unit, Digest: d}) {
+			return ErrEnvelopes.with("envelope %d is not the one stated for crypto unit %d", i+1, loaders[i])
+		}
+		t.putBytes(space(spaceEnvelope, digest[:], u32(e.Unit)), der)
+	}
+	t.rotation().To = Pattern(s.Pattern)
+	return nil
+}
+
+// verified notes that a partition is verified in its present pass, by a unit that wrote none of it.
+func (t *tx) verified(s *order.Statement) error {
+	r, v := t.rotation(), s.Verification
+	if v.Last != r.Rewrap.N || int(v.Partition) >= len(r.Rewrap.Partitions) {
+		return ErrPartitionUnknown.with("%d of 1..%d", v.Partition, v.Last)
+	}
+	p := &r.Rewrap.Partitions[v.Partition]
+	switch {
+	case v.Pass != p.Pass:
+		return ErrStalePass.with("partition %d is in pass %d, not %d", p.Index, p.Pass, v.Pass)
+	case !p.Written():
+		return ErrNotAwaited.with("partition %d is not written", p.Index)
+	case slices.Contains(p.Writers, s.Unit):
+		return ErrStatementConflict.with("crypto unit %d wrote some of partition %d", s.Unit, p.Index)
+	case Counts{v.Counts[0], v.Counts[1], v.Counts[2]} != p.Done:
+		return ErrStatementConflict.with("crypto unit %d counts %v in partition %d, written were %v", s.Unit, v.Counts, p.Index, p.Done)
+	}
+	if p.Verified == 0 {
+		p.Verified = s.Unit
+		r.Verified = r.Verified.plus(p.Done)
+	}
+	return nil
+}
+
+// cannotOpen notes a blob in question. When every unit that is heard of failed at every such blob, the rotation is blocked.
+func (t *tx) cannotOpen(s *order.Statement) error {
+	r := t.rotation()
+	if s.Blob.Number == 0 || s.Blob.Number > r.Rewrap.N {
+		return ErrBlobUnknown.with("%d", s.Blob.Number)
+	}
+	at, found := slices.BinarySearchFunc(r.Bad, s.Blob.Number, func(b BadBlob, n uint64) int {
+		return compare(b.Number, n)
+	})
+	if !found {
+		r.Bad = slices.Insert(r.Bad, at, BadBlob{Number: s.Blob.Number})
+	}
+	if units := r.Bad[at].Units; !slices.Contains(units, s.Unit) {
+		r.Bad[at].Units = append(slices.Clone(units), s.Unit)
+		slices.Sort(r.Bad[at].Units)
+	}
+	return nil
+}
+
+func compare(a, b uint64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func (t *tx) submitApproval(c *SubmitApproval) (Result, error) {
+	signed, err := order.DecodeSignedApproval(c.Approval)
+	if err != nil {
+		return Result{}, ErrApprovalMalformed.with("%v", err)
+	}
+	a, err := order.DecodeApproval(signed.Approval)
+	if err != nil {
+		return Result{}, ErrApprovalMalformed.with("%v", err)
+	}
+	r := t.control.rotation
+	switch {
+	case r == nil || c.Order != r.Order || Digest(a.Order) != r.Order:
+		return Result{}, ErrOrderUnknown.with("%v is not the open order", a.Order)
+	case t.control.record.Approved(a.Step) != nil:
+		return Result{}, nil // the state has it
+	case !r.State.Open() || r.State == StateCancelling:
+		return Result{}, ErrOrderNotOpen.with("it is %v", r.State)
+	case Pattern(a.Pattern) != r.To:
+		return Result{}, ErrApproval.with("it names %v, the rotation's key is %x", a.Pattern, r.To)
+	case !asked(t.control.record.Order, a.Step):
+		return Result{}, ErrApproval.with("%v needs none", a.Step)
+	}
+	control := t.own()
+	if err := control.record.AddApproval(a); err != nil {
+		return Result{}, ErrApprovalMalformed.with("%v", err)
+	}
+	t.putBytes(space(spaceApproval, r.Order[:], u64(control.approved)), c.Approval)
+	control.approved++
+	t.notable()
+	return Result{}, t.advance(c.At)
+}
+
+func asked(o *order.Order, step order.Step) bool {
+	switch step {
+	case order.StepCommit:
+		return o.Commit == order.Signed
+	case order.StepActivate, order.StepSetImmediate:
+		return o.Activate == order.Signed
+	case order.StepPrepare, order.StepGenerate, order.StepLoad, order.StepRewrap, order.StepClear, order.StepClearCurrent, order.StepZeroize:
+	}
+	return false
+}

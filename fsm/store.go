@@ -1,0 +1,268 @@
+package fsm
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/hashicorp/go-hclog"
+)
+
+// Config is what a Store is opened with.
+type Config struct {
+	// Dir holds the store's folders; made if missing. On the same file system as the log's folder.
+	Dir string
+	// TablePath, if set, gives the file of an entry's table beside the log, to be linked instead of written again.
+	TablePath func(index, term uint64) string
+	// Fatal, if set, is told once why the store stopped: the node must end.
+	Fatal func(error)
+	// CacheSize bounds Pebble's block cache, in bytes. Default 64 MiB.
+	CacheSize int64
+	// Logger; nil: none.
+	Logger hclog.Logger
+}
+
+// Store is one node's replica of the state. Raft calls ApplyBatch, Snapshot and Restore from one goroutine; everything else
+// may be called by many at once.
+type Store struct {
+	config Config
+
+	// Of the apply goroutine alone.
+	control   *control
+	results   *results
+	applied   uint64
+	checkouts int // checkpoints made, for their names
+
+	mu        sync.RWMutex
+	db        *pebble.DB
+	views     *sync.WaitGroup // open on db
+	cache     *pebble.Cache
+	folder    string
+	published published
+	changed   chan struct{} // closed when published.control changes
+	advanced  chan struct{} // closed when published.index changes
+	digests   map[uint64]*digestAt
+	stopped   error
+}
+
+// published is what views and waiters see: the state at the last commit.
+type published struct {
+	control *control
+	index   uint64
+}
+
+// The pointer file names the folder that is the store; it is replaced by rename.
+const (
+	pointerName  = "CURRENT"
+	folderPrefix = "store-"
+)
+
+// Open opens the store of a folder, or an empty one.
+func Open(config Config) (*Store, error) {
+	if config.CacheSize == 0 {
+		config.CacheSize = 64 << 20
+	}
+	if config.Logger == nil {
+		config.Logger = hclog.NewNullLogger()
+	}
+	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the store's folder: %w", err)
+	}
+	folder, err := currentFolder(config.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		config: config, changed: make(chan struct{}), advanced: make(chan struct{}), digests: map[uint64]*digestAt{},
+		cache: pebble.NewCache(config.CacheSize),
+	}
+	if err := s.openFolder(folder); err != nil {
+		s.cache.Unref()
+		return nil, err
+	}
+	return s, nil
+}
+
+func currentFolder(dir string) (string, error) {
+	name, err := os.ReadFile(filepath.Join(dir, pointerName))
+	if errors.Is(err, os.ErrNotExist) {
+		return folderPrefix + "0", setCurrent(dir, folderPrefix+"0")
+	}
+	if err != nil {
+		return "", err
+	}
+	folder := strings.TrimSpace(string(name))
+	if !strings.HasPrefix(folder, folderPrefix) || folder != filepath.Base(folder) {
+		return "", fmt.Errorf("%s names %q, which is no folder of a store", filepath.Join(dir, pointerName), folder)
+	}
+	return folder, nil
+}
+
+// setCurrent switches the pointer: a temporary file, fsync, rename, fsync of the folder.
+func setCurrent(dir, folder string) error {
+	path := filepath.Join(dir, pointerName)
+	file, err := os.Create(path + ".tmp")
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(folder + "\n")
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".tmp", path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// openFolder makes one of the folders the store.
+func (s *Store) openFolder(folder string) error {
+	db, err := pebble.Open(filepath.Join(s.config.Dir, folder), s.options())
+	if err != nil {
+		return fmt.Errorf("opening the store %s: %w", filepath.Join(s.config.Dir, folder), err)
+	}
+	control, err := loadControl(db)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	applied, err := readApplied(db)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	results, err := loadResults(db)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	s.control, s.results, s.applied = control, results, applied
+	s.mu.Lock()
+	s.db, s.folder, s.views = db, folder, new(sync.WaitGroup)
+	s.mu.Unlock()
+	s.publish()
+	return nil
+}
+
+func readApplied(from reader) (uint64, error) {
+	value, err := getBytes(from, keyApplied)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil || len(value) != 8 {
+		return 0, fmt.Errorf("%w: applied index: %w", ErrUndecodable, err)
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
+
+// publish shows the apply goroutine's state to views and waiters. What it shows is in the store already.
+func (s *Store) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.publishLocked()
+}
+
+func (s *Store) publishLocked() {
+	was := s.published
+	s.published = published{s.control, s.applied}
+	if was.control == nil || was.control.cluster.Version != s.control.cluster.Version {
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+	if was.index != s.applied {
+		close(s.advanced)
+		s.advanced = make(chan struct{})
+	}
+}
+
+// fail stops the store for good.
+func (s *Store) fail(err error) error {
+	s.mu.Lock()
+	first := s.stopped == nil
+	if first {
+		s.stopped = fmt.Errorf("%w: %w", ErrStopped, err)
+		close(s.advanced)
+		s.advanced = make(chan struct{})
+	}
+	stopped := s.stopped
+	s.mu.Unlock()
+	if first && s.config.Fatal != nil {
+		s.config.Fatal(err)
+	}
+	return stopped
+}
+
+// Close closes the store, once open views are closed. What was not flushed is replayed from the log.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil
+	}
+	s.views.Wait()
+	err := s.db.Close()
+	s.db = nil
+	s.cache.Unref()
+	if s.stopped == nil {
+		s.stopped = ErrStopped
+	}
+	close(s.advanced)
+	s.advanced = make(chan struct{})
+	return err
+}
+
+// AppliedIndex is the index of the last command that views show.
+func (s *Store) AppliedIndex() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.published.index
+}
+
+// WaitApplied returns once AppliedIndex is at least index, or with the context's error, or ErrStopped.
+func (s *Store) WaitApplied(ctx context.Context, index uint64) error {
+	for {
+		s.mu.RLock()
+		now, advanced, stopped := s.published.index, s.advanced, s.stopped
+		s.mu.RUnlock()
+		switch {
+		case now >= index:
+			return nil
+		case stopped != nil:
+			return stopped
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-advanced:
+		}
+	}
+}
+
+// Watch gives the version of the control records (cluster, units, rotation) and a channel that closes at their next change.
+func (s *Store) Watch() (version uint64, changed <-chan struct{}) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.published.control.cluster.Version, s.changed
+}
+
+// View gives the state as it is now. The caller closes it.
+func (s *Store) View() (*View, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.db == nil || s.stopped != nil {
+		return nil, s.stopped
+	}
+	s.views.Add(1)
+	return &View{snap: s.db.NewSnapshot(), control: s.published.control, index: s.published.index, open: s.views}, nil
+}

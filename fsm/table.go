@@ -1,0 +1,149 @@
+package fsm
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
+)
+
+// Limits of a batch's table.
+const (
+	MaxTableSize  = 1 << 20 // bytes
+	MaxTableCount = 4096    // blobs
+)
+
+// BuildTable writes blobs, which stand by rising number, as one sorted table for an epoch.
+func BuildTable(epoch uint64, blobs []BlobRecord) ([]byte, error) {
+	memory := vfs.NewMem()
+	file, err := memory.Create("table", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return nil, err
+	}
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file), tableOptions())
+	for _, blob := range blobs {
+		if err := w.Set(blobKey(epoch, blob.Number), blob.Blob); err != nil {
+			_ = w.Close()
+			return nil, fmt.Errorf("building a table: %w", err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("building a table: %w", err)
+	}
+	written, err := memory.Open("table")
+	if err != nil {
+		return nil, err
+	}
+	defer written.Close()
+	info, err := written.Stat()
+	if err != nil {
+		return nil, err
+	}
+	table := make([]byte, info.Size())
+	_, err = written.ReadAt(table, 0)
+	return table, err
+}
+
+// checkTable refuses a table that is not what its command says: digest, size, count, and numbers From to To-1 of an epoch.
+func checkTable(c *PutBatch, epoch uint64, table []byte) error {
+	if len(table) != int(c.Size) || len(table) > MaxTableSize || c.Count > MaxTableCount {
+		return ErrTable.with("%d bytes and %d blobs, the command says %d bytes", len(table), c.Count, c.Size)
+	}
+	if c.Count == 0 {
+		if c.Size != 0 || c.Table != ([32]byte{}) || c.Counts != (Counts{}) {
+			return ErrTable.with("no blobs, and yet a table")
+		}
+		return nil
+	}
+	if sha256.Sum256(table) != c.Table {
+		return ErrTable.with("it is not the table of the digest %x", c.Table[:8])
+	}
+	r, err := sstable.NewMemReader(table, sstable.ReaderOptions{})
+	if err != nil {
+		return ErrTable.with("%v", err)
+	}
+	defer r.Close()
+	if f, err := r.TableFormat(); err != nil || f != tableFormat {
+		return ErrTable.with("its format is %v, not %v", f, tableFormat)
+	}
+	return checkKeys(c, epoch, r)
+}
+
+func checkKeys(c *PutBatch, epoch uint64, r *sstable.Reader) error {
+	iter, err := r.NewIter(sstable.NoTransforms, nil, nil, sstable.AssertNoBlobHandles)
+	if err != nil {
+		return ErrTable.with("%v", err)
+	}
+	defer iter.Close()
+	prefix, count := epochKey(epoch), uint32(0)
+	for kv := iter.First(); kv != nil; kv = iter.Next() {
+		key := kv.K.UserKey
+		if len(key) != len(prefix)+8 || !bytes.HasPrefix(key, prefix) || kv.K.Kind() != sstable.InternalKeyKindSet {
+			return ErrTable.with("it holds more than blobs of epoch %d", epoch)
+		}
+		if n := binary.BigEndian.Uint64(key[len(prefix):]); n < c.From || n >= c.To {
+			return ErrTable.with("number %d is outside %d to %d", n, c.From, c.To-1)
+		}
+		count++
+	}
+	if err := iter.Error(); err != nil {
+		return ErrTable.with("%v", err)
+	}
+	var pool block.BufferPool
+	pool.Init(1)
+	defer pool.Release()
+	properties, err := r.ReadPropertiesBlock(context.Background(), &pool)
+	if err != nil {
+		return ErrTable.with("%v", err)
+	}
+	if properties.NumRangeDeletions+properties.NumRangeKeys() != 0 || count != c.Count || c.Counts.Sum() != uint64(count) {
+		return ErrTable.with("it holds %d blobs, the command says %d", count, c.Count)
+	}
+	return nil
+}
+
+// ingest takes an entry's table into the store: the file beside the log is linked, or the bytes are written once more.
+func (s *Store) ingest(log *raft.Log) error {
+	path := filepath.Join(s.config.Dir, fmt.Sprintf("ingest-%d.sst", log.Index))
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	linked := false
+	if s.config.TablePath != nil {
+		linked = os.Link(s.config.TablePath(log.Index, log.Term), path) == nil
+	}
+	if !linked {
+		if err := writeSync(path, log.Extensions); err != nil {
+			return err
+		}
+	}
+	if err := s.db.Ingest(context.Background(), []string{path}); err != nil {
+		return fmt.Errorf("ingesting a table: %w", err)
+	}
+	return nil
+}
+
+func writeSync(path string, b []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := file.Write(b); err != nil {
+		file.Close()
+		return err
+	}
+	if err := file.Sync(); err != nil {
+		file.Close()
+		return err
+	}
+	return file.Close()
+}
