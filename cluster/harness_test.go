@@ -79,16 +79,58 @@ type wires struct {
 	hosts map[string]uint32 // node by address
 	cut   map[[2]uint32]bool
 	conns map[*wire]bool
+	held  map[uint32]chan struct{} // of a paused node: closed when it goes on
 }
 
 type wire struct {
 	net.Conn
-	wires *wires
-	ends  [2]uint32
+	wires  *wires
+	ends   [2]uint32
+	dialer uint32
 }
 
 func newWires() *wires {
-	return &wires{hosts: map[string]uint32{}, cut: map[[2]uint32]bool{}, conns: map[*wire]bool{}}
+	return &wires{hosts: map[string]uint32{}, cut: map[[2]uint32]bool{}, conns: map[*wire]bool{}, held: map[uint32]chan struct{}{}}
+}
+
+// Pause has a node hear and say nothing, as one that is stopped: what was sent to it on its own connections before waits,
+// and reaches it when the returned function is called. What it says from then on is lost, and nobody connects to it.
+func (w *wires) Pause(a uint32, others ...uint32) (resume func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	hold := make(chan struct{})
+	w.held[a] = hold
+	for _, b := range others {
+		w.cut[pair(a, b)] = true
+	}
+	for conn := range w.conns {
+		if w.cut[conn.ends] && conn.dialer != a {
+			conn.Conn.Close()
+			delete(w.conns, conn)
+		}
+	}
+	return sync.OnceFunc(func() { close(hold) })
+}
+
+func (w *wire) hold() chan struct{} {
+	w.wires.mu.Lock()
+	defer w.wires.mu.Unlock()
+	return w.wires.held[w.dialer]
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if hold := w.hold(); hold != nil {
+		<-hold
+	}
+	return n, err
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	if w.hold() != nil {
+		return len(b), nil
+	}
+	return w.Conn.Write(b)
 }
 
 func pair(a, b uint32) [2]uint32 { return [2]uint32{min(a, b), max(a, b)} }
@@ -142,7 +184,7 @@ func (f from) Dial(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &wire{conn, f.wires, ends}
+	out := &wire{conn, f.wires, ends, f.number}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.conns[out] = true

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/raft"
 )
 
 // A reader's round must start after the reader came: an answer that is older proves nothing.
@@ -74,13 +76,7 @@ func TestAReaderNeverSharesARoundThatStartedBefore(t *testing.T) {
 // have elected another and moved on. (Its lease is longer than the test.)
 func TestADeposedLeaderThatDoesNotKnowItServesNoRead(t *testing.T) {
 	f := newFarm(t)
-	nodes := f.cluster(3)
-	f.kill(nodes[0])
-	config := nodes[0].config
-	config.Timeouts = Timeouts{Heartbeat: time.Hour, Election: time.Hour, Commit: time.Millisecond}
-	old, rest := f.open(config), nodes[1:]
-	f.noError(old.ReadIndex(f.ctx()))
-	f.noError(rest[0].TransferLeadership(f.ctx(), old.Number()))
+	old, rest := f.stubborn()
 	f.propose(old, "x")
 	f.noError(old.ReadIndex(f.ctx()))
 
@@ -110,6 +106,53 @@ func TestADeposedLeaderThatDoesNotKnowItServesNoRead(t *testing.T) {
 		t.Error("an entry without a majority was applied")
 	}
 	f.waitFor("the table of the lost entry to go", func() bool { return len(tableFiles(t, old.config.Dir)) == 0 })
+}
+
+// stubborn makes a cluster whose leader, node 1, does not notice that it has lost the others.
+func (f *farm) stubborn() (leader *node, rest []*node) {
+	f.t.Helper()
+	nodes := f.cluster(3)
+	f.kill(nodes[0])
+	config := nodes[0].config
+	config.Timeouts = Timeouts{Heartbeat: time.Hour, Election: time.Hour, Commit: time.Millisecond}
+	old, rest := f.open(config), nodes[1:]
+	f.noError(old.ReadIndex(f.ctx()))
+	f.noError(rest[0].TransferLeadership(f.ctx(), old.Number()))
+	return old, rest
+}
+
+// Why ReadIndex is not Raft's VerifyLeader: the leader is paused with acknowledgements under way to it; the others elect
+// another, which finishes a write; and the old one goes on, asks whether it leads, and hears the old acknowledgements.
+func TestVerifyLeaderIsNoReadIndex(t *testing.T) {
+	f := newFarm(t)
+	old, rest := f.stubborn()
+	f.propose(old, "x")
+	resume := f.wires.Pause(1, 2, 3)
+	t.Cleanup(func() {
+		resume()
+		f.wires.Cut(1, 2, 3) // nothing waits for answers that never come
+	})
+	next := f.leader(rest...)
+	f.propose(next, "written at the new leader")
+
+	verified := old.raft.VerifyLeader()
+	for range 64 { // Raft's main loop has by then taken the request above in
+		f.isError(old.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{{ID: "1", Address: "x"}}}).Error(), raft.ErrCantBootstrap)
+	}
+	short, cancel := context.WithTimeout(f.ctx(), time.Second)
+	defer cancel()
+	read := make(chan error, 1)
+	go func() { read <- old.ReadIndex(short) }()
+	resume()
+	if err := verified.Error(); err != nil {
+		t.Errorf("VerifyLeader no longer believes old acknowledgements (%v): this test has lost its point", err)
+	}
+	if err := <-read; err == nil {
+		t.Error("a deposed leader served a read that misses a finished write")
+	}
+	if old.fsm.Count("written at the new leader") != 0 {
+		t.Error("the old leader knows the write: the test shows nothing")
+	}
 }
 
 // While leaders change, a read after a finished write always sees it, wherever both are asked.
