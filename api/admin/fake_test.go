@@ -46,7 +46,7 @@ func (f *fake) Log(_ context.Context, from uint64, limit int) (client.Log, error
 	return client.Log{First: from, Last: uint64(limit), Entries: []client.LogEntry{}}, f.note("log")
 }
 func (f *fake) NewAPIKey(name, role, by string) (fsm.APIKeyRecord, string, error) {
-	return fsm.APIKeyRecord{ID: fsm.ID{1}, Name: name, Role: role, Created: fsm.Stamp{At: 1e9, By: by}}, "secret", f.note("new")
+	return fsm.APIKeyRecord{ID: fsm.ID{1}, Name: name, Role: role, Hash: [32]byte{3}, Created: fsm.Stamp{At: 1e9, By: by}}, "secret", f.note("new")
 }
 func (f *fake) Members() []client.Member { return f.members }
 func (f *fake) Join(_ context.Context, address, token string) error {
