@@ -65,7 +65,8 @@ func autoInit(ctx context.Context, i *invocation) error {
 
 // submitInit installs administrators on every unit, and hands in the order that enrols the units and makes the key.
 func (i *invocation) submitInit(ctx context.Context, admin *client.Client, folder *workstation.Folder, c client.OrderContext) (string, error) {
-	if err := everyMemberIsThere(ctx, admin, c); err != nil {
+	c, err := i.waitForUnits(ctx, admin, c)
+	if err != nil {
 		return "", err
 	}
 	generator, err := recoveryLeader(c.Units)
@@ -105,6 +106,44 @@ func (i *invocation) submitInit(ctx context.Context, admin *client.Client, folde
 	return i.submit(ctx, admin, o, plan.keys[:plan.signature])
 }
 
+// registerWait is how long auto-init waits for the units of nodes that have only just joined.
+const registerWait = 30 * time.Second
+
+// waitForUnits waits until the order will name every unit, and gives the context that does.
+func (i *invocation) waitForUnits(ctx context.Context, admin *client.Client, c client.OrderContext) (client.OrderContext, error) {
+	deadline := time.Now().Add(registerWait)
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	for said := false; ; {
+		err := everyMemberIsThere(ctx, admin, c)
+		var missing *missingUnitError
+		if err == nil || !errors.As(err, &missing) || time.Now().After(deadline) {
+			return c, err
+		}
+		if !said {
+			said = true
+			i.say("Waiting for crypto unit %d....", missing.number)
+		}
+		retry.Reset(watchRetry)
+		select {
+		case <-ctx.Done():
+			return c, err
+		case <-retry.C:
+		}
+		if c, err = admin.OrderContext(ctx); err != nil {
+			return c, err
+		}
+	}
+}
+
+// missingUnitError is a unit that an order would not name, or that would not answer.
+type missingUnitError struct {
+	number  uint32
+	problem string
+}
+
+func (e *missingUnitError) Error() string { return e.problem }
+
 // everyMemberIsThere makes sure that the order will name every unit: a member whose unit the state does not know yet, or
 // that does not answer, would be left out.
 func everyMemberIsThere(ctx context.Context, admin *client.Client, c client.OrderContext) error {
@@ -116,12 +155,12 @@ func everyMemberIsThere(ctx context.Context, admin *client.Client, c client.Orde
 	for _, u := range c.Units {
 		named[u.Number] = true
 		if !u.Alive {
-			return fmt.Errorf("crypto unit %d does not answer: start its node, or take it out with `tumbler cluster leave --number %d`", u.Number, u.Number)
+			return &missingUnitError{u.Number, fmt.Sprintf("crypto unit %d does not answer: start its node, or take it out with `tumbler cluster leave --number %d`", u.Number, u.Number)}
 		}
 	}
 	for _, m := range members.Members {
 		if !named[m.Number] {
-			return fmt.Errorf("node %d is a member, and its crypto unit has not registered yet: wait until it is ready (`tumbler cluster status`), then run the command again", m.Number)
+			return &missingUnitError{m.Number, fmt.Sprintf("node %d is a member, and its crypto unit has not registered: look at the node's log, or take it out with `tumbler cluster leave --number %d`", m.Number, m.Number)}
 		}
 	}
 	return nil

@@ -117,7 +117,9 @@ func (i *invocation) submitRotation(ctx context.Context, admin *client.Client, c
 }
 
 func (i *invocation) dryRun(ctx context.Context, admin *client.Client) error {
+	stop := i.working("Opening every key....")
 	result, err := admin.DryRun(ctx)
+	stop()
 	if err != nil {
 		return err
 	}

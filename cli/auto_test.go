@@ -1,10 +1,17 @@
 package cli
 
 import (
+	"context"
+	"net/http"
+	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/term"
 
 	"tumbler/api/client"
 	"tumbler/cli/workstation"
@@ -84,7 +91,6 @@ func TestAutoInitRefuses(t *testing.T) {
 	}{
 		"no recovery unit":         {[2]int{2, 0}, nil, "the master key comes in key parts", exitFailed},
 		"initialised already":      {[2]int{1, 1}, func(f *fakeCluster, _ *[]string) { f.pattern[0] = 1 }, "initialised already", exitFailed},
-		"a silent unit":            {[2]int{1, 2}, func(f *fakeCluster, _ *[]string) { f.units[1].alive = false }, "crypto unit 2 does not answer", exitFailed},
 		"no answer to fingerprint": {[2]int{1, 1}, func(_ *fakeCluster, args *[]string) { *args = flags }, "give --yes", exitUsage},
 		"another fingerprint": {[2]int{1, 1}, func(f *fakeCluster, args *[]string) {
 			*args = append(flags, "--fingerprints", f.fingerprints())
@@ -272,4 +278,151 @@ func TestCompareShowsWhatUnitsSigned(t *testing.T) {
 	f.units[1] = newFakeUnit(2, order.Operational, "stranger")
 	out += f.must("", "tke", "cryptounit-compare")
 	golden(t, "cryptounit-compare.txt", strings.ReplaceAll(hideKeys(out), f.env[workstation.Env], "FOLDER"))
+}
+
+func TestAutoInitWaitsForUnitsThatHaveOnlyJustJoined(t *testing.T) {
+	f := newFakeCluster(t, 1, 2)
+	f.env[envSigKeyPassword] = "a secret"
+	f.units[1].alive = false
+	f.rotation = client.RotationStatus{State: client.StateComplete}
+	f.asked = func(times int) { f.units[1].alive = times > 3 }
+	out := f.must("", "tke", "auto-init", "--signature-threshold", "1", "--revocation-threshold", "1", "--administrators", "1", "--name", "Alice", "--yes")
+	if strings.Count(out, "Waiting for crypto unit 2....") != 1 || f.orders[0].Generator != 2 {
+		t.Errorf("%+v: %s", f.orders, out)
+	}
+	// One that stays silent is named, with what to do. The wait itself is not waited for here.
+	silent := newFakeCluster(t, 1, 1)
+	silent.units[0].alive = false
+	admin, err := client.New(client.Config{Addresses: []string{silent.env[envAddress]}, CAFile: silent.env[envCA], CertFile: silent.env[envCert], KeyFile: silent.env[envKey]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	c, _ := silent.context(nil).(client.OrderContext)
+	if err := everyMemberIsThere(t.Context(), admin, c); err == nil || !strings.Contains(err.Error(), "crypto unit 1 does not answer: start its node") {
+		t.Error(err)
+	}
+}
+
+func TestASignalEndsAQuestion(t *testing.T) {
+	f := newFakeNode(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	output, outputWriter, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen := newScreen(output)
+	ctx, interrupt := context.WithCancel(t.Context())
+	var errs strings.Builder
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"tumbler", "tke", "sigkey-add", "--name", "Alice"}, Streams{r, outputWriter, &errs, f.getenv})
+	}()
+	screen.wait(t, "Enter a password")
+	interrupt()
+	if code := <-ended; code != exitFailed || !strings.Contains(errs.String(), "interrupted at a question") {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+}
+
+func TestAPasswordIsNotShownAndTheEchoComesBack(t *testing.T) {
+	f := newFakeNode(t)
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = master.Close() }()
+	screen := newScreen(master)
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(t.Context(), []string{"tumbler", "tke", "sigkey-add"}, Streams{tty, tty, tty, f.getenv})
+	}()
+	screen.wait(t, "Enter an administrator name")
+	typed := func(text string) {
+		if _, err := master.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	typed("Alice\n")
+	screen.wait(t, "Enter a password .*\r\n> ")
+	typed("alice-secret\n")
+	screen.wait(t, "Re-enter .*\r\n> ")
+	typed("alice-secret\n")
+	screen.wait(t, "A signature key was created")
+	if code := <-ended; code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+	if strings.Contains(screen.shown(), "alice-secret") {
+		t.Errorf("the password is on the screen: %q", screen.shown())
+	}
+	// Interrupted at the password, the terminal echoes again.
+	before, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		ended <- run(ctx, []string{"tumbler", "tke", "sigkey-add", "--name", "Bob"}, Streams{tty, tty, tty, f.getenv})
+	}()
+	screen.wait(t, "(?s)created.*Enter a password .*\r\n> ")
+	interrupt()
+	if code := <-ended; code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	after, err := term.GetState(int(tty.Fd()))
+	if err != nil || !reflect.DeepEqual(before, after) {
+		t.Errorf("the terminal's state changed: %v", err)
+	}
+}
+
+func TestADryRunTellsWhatWouldHappen(t *testing.T) {
+	f := newFakeCluster(t, 1, 1)
+	result := client.DryRun{Ready: true, Keys: client.ClassCounts{KMS: 1000, SystemInternal: 1}, Opened: 1001}
+	f.answer("POST /dry-run", func(*http.Request) any { return result })
+	out := f.must("", "tke", "auto-mk-rotate", "--dry-run")
+	result.Ready, result.Opened = false, 1000
+	result.Unopenable = []client.BlockedBlob{{Number: 17, Key: "5d4c2a1e", Units: []uint32{1, 2}}}
+	result.Refusals = []client.Error{{Code: "unit_fenced", Message: "crypto unit 2 is fenced", Hint: "start its node"}}
+	code, more, errs := f.run(t.Context(), "", "tke", "auto-mk-rotate", "--dry-run")
+	if code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	golden(t, "dry-run.txt", out+more+errs)
+}
+
+func TestALineMovesWhileTheEndIsNotKnown(t *testing.T) {
+	f := newFakeCluster(t, 1, 1)
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = master.Close() }()
+	if err := pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: 120}); err != nil {
+		t.Fatal(err)
+	}
+	screen := newScreen(master)
+	answer := make(chan struct{})
+	f.answer("POST /dry-run", func(r *http.Request) any {
+		select {
+		case <-answer:
+		case <-r.Context().Done():
+		}
+		return client.DryRun{Ready: true}
+	})
+	f.env["TERM"] = "xterm"
+	ctx, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop) // before the server closes, which waits for its calls
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"tumbler", "tke", "auto-mk-rotate", "--dry-run"}, Streams{strings.NewReader(""), tty, tty, f.getenv})
+	}()
+	screen.wait(t, `(?s)Opening every key.*1s.*2s`)
+	close(answer)
+	if code := <-ended; code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
 }

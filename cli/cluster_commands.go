@@ -260,7 +260,9 @@ func clusterTransfer(ctx context.Context, i *invocation) error {
 
 func clusterDigest(ctx context.Context, i *invocation) error {
 	return administration(ctx, i, func(admin *client.Client) error {
+		stop := i.working("Comparing the replicated state of every node....")
 		report, err := admin.Digest(ctx)
+		stop()
 		if err != nil {
 			return err
 		}

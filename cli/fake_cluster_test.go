@@ -29,7 +29,9 @@ type fakeCluster struct {
 	orders   []*order.Order // accepted, in their order
 	approved []*order.Approval
 	rotation client.RotationStatus
-	late     time.Duration // the node's clock
+	late     time.Duration   // the node's clock
+	asked    func(times int) // called with how often the context was asked for
+	times    int
 }
 
 type fakeUnit struct {
@@ -89,6 +91,10 @@ func (u *fakeUnit) shown(t *testing.T) client.Unit {
 func (f *fakeCluster) context(*http.Request) any {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.times++
+	if f.asked != nil {
+		f.asked(f.times)
+	}
 	c := client.OrderContext{Cluster: "11111111-1111-4111-8111-111111111111", Incarnation: 1, Instance: instance, NextNumber: uint64(len(f.orders)) + 1,
 		CurrentPattern: patternText(f.pattern), Administrators: f.units[0].administrators, Open: f.open, Now: time.Now().Add(f.late)}
 	for _, u := range f.units {

@@ -19,5 +19,9 @@ func runNode(ctx context.Context, i *invocation, path string) error {
 	if i.flag("check") {
 		return i.done(map[string]string{"config": path}, "The configuration is valid: "+path)
 	}
-	return errors.New("this build has no node")
+	err = node.Run(ctx, config)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // a signal asked for the end
+	}
+	return err
 }

@@ -139,3 +139,18 @@ func (b *bars) stop() {
 	}
 	b.p.Wait()
 }
+
+// working shows that something goes on whose end is not known: a line, and on a terminal one that moves.
+func (i *invocation) working(what string) (stop func()) {
+	if _, ok := terminal(i.s.Out); !ok || i.json || i.s.Env("TERM") == "dumb" {
+		i.say("%s", what)
+		return func() {}
+	}
+	p := mpb.New(mpb.WithOutput(i.s.Out), mpb.WithAutoRefresh())
+	spinner := p.AddSpinner(0, mpb.BarRemoveOnComplete(), mpb.BarWidth(1),
+		mpb.PrependDecorators(decor.Name(what+" ")), mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_GO)))
+	return func() {
+		spinner.SetTotal(-1, true)
+		p.Wait()
+	}
+}

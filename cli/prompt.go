@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-
-	"golang.org/x/term"
 )
 
 // ask gives a flag's value, or else an environment variable's, or else asks for it. prompt is what Trusted Key Entry asks;
@@ -38,22 +36,44 @@ func (i *invocation) prompt(text string) {
 }
 
 func (i *invocation) readLine() (string, error) {
-	answer, err := i.in.ReadString('\n')
+	answer, err := i.await(func() (string, error) { return i.in.ReadString('\n') })
 	if err != nil && (!errors.Is(err, io.EOF) || answer == "") {
 		return "", err
 	}
 	return strings.TrimSpace(answer), nil
 }
 
+// await reads an answer unless a signal comes first: signals end a command by its context, and a read does not look at that.
+func (i *invocation) await(read func() (string, error)) (string, error) {
+	type answer struct {
+		text string
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		text, err := read()
+		got <- answer{text, err}
+	}()
+	select {
+	case a := <-got:
+		return a.text, a.err
+	case <-i.c.Context.Done():
+		return "", fmt.Errorf("%w at a question: nothing was signed", errInterrupted)
+	}
+}
+
 // password asks for a password without showing it. how says what to give instead of an answer.
 func (i *invocation) password(prompt, how string) (string, error) {
-	i.prompt(prompt)
-	if f, ok := terminal(i.s.In); ok && i.in.Buffered() == 0 {
-		answer, err := term.ReadPassword(int(f.Fd()))
-		i.endPrompt()
-		return string(answer), err
+	restore := func() error { return nil }
+	if f, ok := terminal(i.s.In); ok {
+		var err error
+		if restore, err = hideEcho(f); err != nil {
+			return "", err
+		}
 	}
-	answer, err := i.in.ReadString('\n')
+	i.prompt(prompt)
+	answer, err := i.await(func() (string, error) { return i.in.ReadString('\n') })
+	err = errors.Join(err, restore())
 	i.endPrompt()
 	if err != nil && answer == "" {
 		if errors.Is(err, io.EOF) {

@@ -242,7 +242,7 @@ func newScreen(r *os.File) *screen {
 func (s *screen) wait(t *testing.T, pattern string) {
 	t.Helper()
 	expression := regexp.MustCompile(pattern)
-	deadline := time.NewTimer(time.Minute)
+	deadline := time.NewTimer(30 * time.Second)
 	defer deadline.Stop()
 	for {
 		s.mu.Lock()
@@ -254,7 +254,14 @@ func (s *screen) wait(t *testing.T, pattern string) {
 		select {
 		case <-wrote:
 		case <-deadline.C:
-			t.Fatal(fmt.Sprintf("%s was not shown in a minute:\n%q", pattern, text))
+			t.Fatal(fmt.Sprintf("%s was not shown in 30 s:\n%q", pattern, text))
 		}
 	}
+}
+
+// shown gives everything that was shown so far.
+func (s *screen) shown() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text
 }
