@@ -186,16 +186,16 @@ func (c *Cluster) startRaft() error {
 	if err != nil {
 		return err
 	}
-	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                  &stream{acceptor: c.port.raft, network: c.cfg.network, creds: c.calls.creds, timeout: c.cfg.Timeouts.Call, number: c.numberAt},
 		Logger:                  logger,
 		MaxPool:                 4,
 		Timeout:                 max(c.cfg.Timeouts.Call, 10*time.Second),
 		MsgpackUseNewTimeFormat: true,
 	})
-	r, err := raft.NewRaft(conf, &applier{fsm: c.cfg.FSM, fail: c.fail}, cached, c.log.bolt, c.snapshots, transport)
+	r, err := raft.NewRaft(conf, &applier{fsm: c.cfg.FSM, fail: c.fail}, cached, c.log.bolt, c.snapshots, transport{trans})
 	if err != nil {
-		return errors.Join(fmt.Errorf("start raft: %w", err), transport.Close())
+		return errors.Join(fmt.Errorf("start raft: %w", err), trans.Close())
 	}
 	c.raft = r
 	c.live.Store(r)
