@@ -63,6 +63,10 @@ func TestEveryFormatRefusesTheGeneral(t *testing.T) {
 // TestOutOfRangeIsNotEncoded: what could not be read again is not written.
 func TestOutOfRangeIsNotEncoded(t *testing.T) {
 	const over = 1 << 63
+	crowd := newOrder(t, order.Enrol)
+	for n := range uint32(order.MaxUnits) {
+		crowd.Units = append(crowd.Units, units(6+n)...)
+	}
 	edit := func(kind order.StatementKind, change func(*order.Statement)) encoder {
 		s := newStatement(t, kind, 2)
 		change(s)
@@ -80,6 +84,7 @@ func TestOutOfRangeIsNotEncoded(t *testing.T) {
 	evidence.Last = over
 	for name, v := range map[string]encoder{
 		"order number":         rotate,
+		"units":                crowd,
 		"subject number":       cancel,
 		"approval generation":  zeroize,
 		"envelope":             envelope,
@@ -155,7 +160,9 @@ func formatOf(t testing.TB, vector string) (format string) {
 //	set PATH HEX     an element replaced by others, or by none
 //	integer PATH N   an INTEGER replaced
 //	copy PATH        an element that stands twice
+//	same PATH PATH   an element replaced by another one's copy
 //	grow PATH        an element with a zero byte more
+//	swell PATH       an element with a mebibyte more
 //
 // A path is the index of each element on the way, as in 7.0.1.
 func edited(t testing.TB, der []byte, edit []string) []byte {
@@ -170,9 +177,9 @@ func edited(t testing.TB, der []byte, edit []string) []byte {
 	if len(rest) > 0 {
 		t.Fatal("the vector has trailing bytes")
 	}
-	at := root
-	if arg(1) != "" && edit[0] != "trailing" {
-		for index := range strings.SplitSeq(arg(1), ".") {
+	find := func(path string) *element {
+		at := root
+		for index := range strings.SplitSeq(path, ".") {
 			var i int
 			scan(t, index, &i)
 			if i >= len(at.children) {
@@ -180,6 +187,11 @@ func edited(t testing.TB, der []byte, edit []string) []byte {
 			}
 			at = at.children[i]
 		}
+		return at
+	}
+	at := root
+	if arg(1) != "" && edit[0] != "trailing" {
+		at = find(arg(1))
 	}
 	switch edit[0] {
 	case "trailing":
@@ -197,6 +209,10 @@ func edited(t testing.TB, der []byte, edit []string) []byte {
 		at.value, at.children = integer(n), nil
 	case "copy":
 		at.twice = true
+	case "same":
+		*at = *find(arg(2))
+	case "swell":
+		at.value = append(at.value, make([]byte, order.MaxEncoded)...)
 	case "grow":
 		at.value = append(at.value, 0)
 	default:

@@ -102,6 +102,11 @@ func TestEvidenceIsRefused(t *testing.T) {
 			s := newStatement(t, order.Loaded, 1)
 			e.Statements = append(e.Statements, *must(order.SignStatement(s, identity(1), signAs(2)))(t))
 		}, order.ErrStatementSignature, true},
+		{"a statement under another's identity", func(t *testing.T, e *order.Evidence) {
+			s := say(t, order.Loaded, 1, nil)
+			s.Identity = identity(2)
+			e.Statements = append(e.Statements, s)
+		}, order.ErrStatementSignature, true},
 		{"a statement of a unit that the order does not name", func(t *testing.T, e *order.Evidence) {
 			e.Statements = append(e.Statements, say(t, order.Loaded, 9, nil))
 		}, order.ErrForeignEvidence, false},
@@ -128,6 +133,11 @@ func TestEvidenceIsRefused(t *testing.T) {
 			a.Order[0] ^= 1
 			e.Approvals = append(e.Approvals, *signedApproval(t, a, admins[0]))
 		}, order.ErrForeignEvidence, false},
+		{"an approval of another incarnation", func(t *testing.T, e *order.Evidence) {
+			a := newApproval(t, order.StepActivate)
+			a.Incarnation = 2
+			e.Approvals = append(e.Approvals, *signedApproval(t, a, admins[0]))
+		}, order.ErrForeignEvidence, false},
 		{"the zeroize of a unit among the approvals", func(t *testing.T, e *order.Evidence) {
 			e.Approvals = append(e.Approvals, *signedApproval(t, newApproval(t, order.StepZeroize), admins[0], admins[1]))
 		}, order.ErrForeignEvidence, false},
@@ -137,6 +147,11 @@ func TestEvidenceIsRefused(t *testing.T) {
 		{"a settle of another order", func(t *testing.T, e *order.Evidence) {
 			o := newOrder(t, order.Settle)
 			o.Subject.Order[0] ^= 1
+			e.Settles = append(e.Settles, *signedOrder(t, o, admins[0], admins[1]))
+		}, order.ErrForeignEvidence, false},
+		{"a settle of another incarnation", func(t *testing.T, e *order.Evidence) {
+			o := newOrder(t, order.Settle)
+			o.Incarnation = 2
 			e.Settles = append(e.Settles, *signedOrder(t, o, admins[0], admins[1]))
 		}, order.ErrForeignEvidence, false},
 		{"a cancel among the settles", func(t *testing.T, e *order.Evidence) {

@@ -92,7 +92,7 @@ func TestCorpora(t *testing.T) {
 		corpus[v.format+"/"+v.file()] = must(v.value.Encode())(t)
 	}
 	for i, r := range refusals(t) {
-		if r.edit[0] != "oversize" {
+		if r.edit[0] != "swell" {
 			corpus[formatOf(t, r.vector)+fmt.Sprintf("/refused-%02d", i)] = edited(t, readGolden(t, r.vector), r.edit)
 		}
 	}

@@ -174,16 +174,30 @@ func TestDomainsDoNotMeet(t *testing.T) {
 	if _, err := moved.Verify(list); !errors.Is(err, order.ErrInvalidSignature) {
 		t.Errorf("an order's signature over an approval: %v", err)
 	}
-	part := newPart(t)
+}
+
+// TestAWholeKeyIsNoPart: units seal whole keys and administrators parts, and
+// a part is sealed by the one that it names.
+func TestAWholeKeyIsNoPart(t *testing.T) {
+	list := board(t, 3, 2, 2)
+	whole := newEnvelope(t)
+	whole.Part = 1
+	if err := whole.VerifyUnit(must(envelopeContext(t).Info())(t)); !errors.Is(err, order.ErrStatementSignature) {
+		t.Errorf("a part that a unit sealed: %v", err)
+	}
 	info := must(partContext(t).Info())(t)
+	part := newPart(t)
 	part.Part = 0
+	if err := part.VerifyAdministrator(info, list); !errors.Is(err, order.ErrInvalidSignature) {
+		t.Errorf("a whole key that an administrator sealed: %v", err)
+	}
 	if err := part.VerifyUnit(info); !errors.Is(err, order.ErrStatementSignature) {
 		t.Errorf("an administrator's envelope as a unit's: %v", err)
 	}
-	whole := newEnvelope(t)
-	whole.Part = 1
-	if err := whole.VerifyAdministrator(must(envelopeContext(t).Info())(t), list); err == nil {
-		t.Error("a unit's envelope as an administrator's is accepted")
+	part = newPart(t)
+	part.Source = people(t)[1].ski(t)
+	if err := part.VerifyAdministrator(info, list); !errors.Is(err, order.ErrInvalidSignature) {
+		t.Errorf("a part that another administrator sealed: %v", err)
 	}
 }
 
