@@ -127,7 +127,7 @@ func givenUp(cause error, maybe bool, last error) error {
 		kind = ErrOutcomeUnknown
 	}
 	if last != nil {
-		return fmt.Errorf("%w (%w; last: %v)", kind, cause, last)
+		return fmt.Errorf("%w (%w; last: %v)", kind, cause, last) //nolint:errorlint // what one try said is no answer to the call
 	}
 	return fmt.Errorf("%w (%w)", kind, cause)
 }

@@ -95,7 +95,7 @@ func openGossip(cfg Config, address string, logger hclog.Logger) (*gossip, error
 	transport, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{bindIP}, BindPort: bind.Port, Logger: lines})
 	if err != nil {
 		if strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) { // memberlist keeps only the text
-			err = fmt.Errorf("%w (%v)", syscall.EADDRINUSE, err)
+			err = fmt.Errorf("%w (%w)", syscall.EADDRINUSE, err)
 		}
 		return nil, listenError("gossip.address", cfg.Gossip.Listen, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -51,7 +52,7 @@ func openLogStore(dir string, logger hclog.Logger) (*logStore, error) {
 	})
 	if err != nil {
 		hint := "if the disk or the file is at fault, remove this node from the cluster, empty its folder and join it again"
-		if errors.Is(err, bbolt.ErrTimeout) {
+		if errors.Is(err, bolterrors.ErrTimeout) {
 			hint = "another process uses this folder: stop it, or give this node its own"
 		}
 		return nil, &ConfigError{Key: "dir", Value: path, Err: err, Hint: hint}

@@ -119,8 +119,8 @@ func (p *port) sort(raw net.Conn) {
 func (p *port) Close() error {
 	p.cancel()
 	err := p.listener.Close()
-	p.raft.Close()
-	p.calls.Close()
+	_ = p.raft.Close() // both only say that the listener under them is closed
+	_ = p.calls.Close()
 	p.wg.Wait()
 	p.streams.Close()
 	return err

@@ -126,7 +126,7 @@ func (s *snapshotSink) Cancel() error {
 	s.done = true
 	if s.pipe != nil {
 		s.pipe.CloseWithError(errors.New("cancelled"))
-		<-s.unpacked
+		<-s.unpacked //nolint:errcheck // it says that it was cancelled
 	}
 	return os.RemoveAll(s.folder)
 }

@@ -55,6 +55,7 @@ func (a Action) needs() int {
 		return RoleWriter.rank()
 	case ActionDelete, ActionRestore, ActionPurge:
 		return RoleManager.rank()
+	case ActionToken: // asked for before anyone has a role
 	}
 	return RoleManager.rank() + 1
 }
