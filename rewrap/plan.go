@@ -1,0 +1,222 @@
+package rewrap
+
+import (
+	"slices"
+	"time"
+
+	"tumbler/fsm"
+)
+
+// Live is a crypto unit that the leader hears from, of those that the order
+// names, and that is not fenced.
+type Live struct {
+	Number uint32
+	Role   fsm.Role
+}
+
+// Situation is all that a plan depends on.
+type Situation struct {
+	Rotation fsm.Rotation
+	Live     []Live
+	Now      time.Time
+	Lease    time.Duration
+	// Moved is when each unit last got on with writing: a batch of it was
+	// accepted, or it was given something to write.
+	Moved map[uint32]time.Time
+	// Asked is the same for verifying.
+	Asked map[uint32]time.Time
+	// Findings are those that the leader was told; old passes' do not count.
+	Findings []Finding
+}
+
+// Plan tells what to change so that the rewrap ends: an owner for each
+// unwritten partition, among live operational units, or recovery units where
+// there is none; another one where the owner is dead or got on with nothing
+// for a lease; a verifier among live units that did not write, the one with
+// the least to do, and another one where that is dead or silent; a new
+// beginning where what was written is spoiled, or where every live unit wrote
+// some of it and there are at least two. Nothing where all is well: planning
+// again with the outcome gives nothing.
+//
+// What a dead or stuck unit had is spread over all that may have it. A
+// partition with blobs in question keeps a live owner and verifier: they wait
+// for the blobs.
+func Plan(s Situation) []fsm.Assignment {
+	if !working(s.Rotation.State) || len(s.Live) == 0 {
+		return nil
+	}
+	p := &plan{Situation: s, load: map[uint32]int{}, stuck: map[uint32]bool{}, silent: map[uint32]bool{}}
+	for _, u := range s.Live {
+		p.load[u.Number] = 0
+	}
+	partitions := s.Rotation.Rewrap.Partitions
+	p.judge(partitions)
+	var changes []fsm.Assignment
+	for _, q := range partitions {
+		if q.Verified != 0 {
+			continue
+		}
+		a := fsm.Assignment{Partition: q.Index, Lease: q.Lease}
+		p.count(q, -1)
+		if p.begin(q) {
+			a.Reset = true
+			was := q.Writers
+			q.Cursor, q.Pass, q.Writers, q.Verifier = q.From, q.Pass+1, nil, 0
+			a.Owner = p.owner(was)
+		} else if !q.Written() && !p.keepsOwner(q) {
+			a.Owner = p.owner(nil)
+		}
+		if a.Owner != 0 {
+			q.Owner = a.Owner
+		}
+		if !p.keepsVerifier(q) {
+			a.Verifier = p.verifier(q)
+		}
+		if a.Verifier != 0 {
+			q.Verifier = a.Verifier
+		}
+		p.count(q, 1)
+		if a.Reset || a.Owner != 0 || a.Verifier != 0 {
+			changes = append(changes, a)
+		}
+	}
+	return changes
+}
+
+// plan is a situation, how much each live unit has to do in it (partitions to
+// write and to verify), and which units got on with nothing for a lease:
+// writing (stuck) and verifying (silent).
+type plan struct {
+	Situation
+	load   map[uint32]int
+	stuck  map[uint32]bool
+	silent map[uint32]bool
+}
+
+// judge counts and finds who is stuck or silent. Only who has something to do,
+// and does not wait for a blob in question, is judged.
+func (p *plan) judge(partitions []fsm.Partition) {
+	late := func(when map[uint32]time.Time, unit uint32) bool {
+		at, known := when[unit]
+		return known && p.Now.Sub(at) >= p.Lease
+	}
+	for _, q := range partitions {
+		p.count(q, 1)
+		switch {
+		case q.Verified != 0 || p.questioned(q):
+		case q.Written():
+			p.silent[q.Verifier] = late(p.Asked, q.Verifier)
+		default:
+			p.stuck[q.Owner] = late(p.Moved, q.Owner)
+		}
+	}
+}
+
+func (p *plan) lives(unit uint32) bool { _, ok := p.load[unit]; return ok }
+
+// count adds what a partition gives its owner and its verifier to do.
+func (p *plan) count(q fsm.Partition, n int) {
+	if p.lives(q.Owner) && !q.Written() {
+		p.load[q.Owner] += n
+	}
+	if p.lives(q.Verifier) && q.Verified == 0 {
+		p.load[q.Verifier] += n
+	}
+}
+
+// questioned: the partition has a blob that some unit could not open.
+func (p *plan) questioned(q fsm.Partition) bool {
+	return slices.ContainsFunc(p.Rotation.Bad, func(b fsm.BadBlob) bool { return b.Number >= q.From && b.Number < q.End })
+}
+
+// found: a unit, or any if 0, told that of the partition's present pass.
+func (p *plan) found(kind FindingKind, q fsm.Partition, unit uint32) bool {
+	return slices.ContainsFunc(p.Findings, func(f Finding) bool {
+		return f.Kind == kind && f.Order == p.Rotation.Order && f.Partition == q.Index && f.Pass == q.Pass && (unit == 0 || f.Unit == unit)
+	})
+}
+
+// wrote: the unit cannot verify this pass of the partition.
+func (p *plan) wrote(q fsm.Partition, unit uint32) bool {
+	return slices.Contains(q.Writers, unit) || p.found(FoundWrote, q, unit)
+}
+
+// begin: the partition is to begin again.
+func (p *plan) begin(q fsm.Partition) bool {
+	if !q.Written() {
+		return false
+	}
+	if p.found(FoundSpoiled, q, 0) {
+		return true
+	}
+	return len(p.Live) > 1 && !slices.ContainsFunc(p.Live, func(u Live) bool { return !p.wrote(q, u.Number) })
+}
+
+// keepsOwner: it is live and gets on, or waits for a blob, or nobody else is
+// better.
+func (p *plan) keepsOwner(q fsm.Partition) bool {
+	return p.lives(q.Owner) && (p.questioned(q) || !p.stuck[q.Owner] || p.moving(nil) == 0)
+}
+
+// moving is the unit to write that has the least to do of those that are not
+// stuck: operational units before recovery units, none to avoid; 0: there is
+// none.
+func (p *plan) moving(avoid []uint32) uint32 {
+	for _, role := range []fsm.Role{fsm.RoleOperational, fsm.RoleRecovery} {
+		if n := p.least(func(u Live) bool { return u.Role == role && !p.stuck[u.Number] && !slices.Contains(avoid, u.Number) }); n != 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+// owner chooses who writes, one to avoid or a stuck one only where there is
+// nobody else.
+func (p *plan) owner(avoid []uint32) uint32 {
+	if n := p.moving(avoid); n != 0 {
+		return n
+	}
+	if n := p.moving(nil); n != 0 {
+		return n
+	}
+	if n := p.least(func(u Live) bool { return u.Role == fsm.RoleOperational }); n != 0 {
+		return n
+	}
+	return p.least(func(Live) bool { return true })
+}
+
+// keepsVerifier: it may verify, and gets on, or waits for a blob, or was not
+// due yet.
+func (p *plan) keepsVerifier(q fsm.Partition) bool {
+	return p.mayVerify(q, q.Verifier) && (!q.Written() || p.questioned(q) || !p.silent[q.Verifier])
+}
+
+// mayVerify: it is live, wrote none of the partition, and is not about to.
+func (p *plan) mayVerify(q fsm.Partition, unit uint32) bool {
+	return p.lives(unit) && !p.wrote(q, unit) && (q.Written() || unit != q.Owner)
+}
+
+// verifier chooses another one than the present; a silent one only where the
+// present may not verify at all. 0: there is nobody.
+func (p *plan) verifier(q fsm.Partition) uint32 {
+	n := p.least(func(u Live) bool { return u.Number != q.Verifier && p.mayVerify(q, u.Number) && !p.silent[u.Number] })
+	if n == 0 && !p.mayVerify(q, q.Verifier) {
+		n = p.least(func(u Live) bool { return p.mayVerify(q, u.Number) })
+	}
+	return n
+}
+
+// least gives the fitting unit with the least to do, the lowest number among
+// equals; 0 if none fits.
+func (p *plan) least(fits func(Live) bool) uint32 {
+	best := uint32(0)
+	for _, u := range p.Live {
+		if !fits(u) {
+			continue
+		}
+		if best == 0 || p.load[u.Number] < p.load[best] || p.load[u.Number] == p.load[best] && u.Number < best {
+			best = u.Number
+		}
+	}
+	return best
+}
