@@ -195,3 +195,43 @@ func (v *View) APIKey(id ID) (r APIKeyRecord, err error) {
 func (v *View) Tokens() ([]TokenRecord, error) {
 	return records[TokenRecord](v.snap, space(spaceToken))
 }
+
+// Pairs calls f for each number from (included) to (excluded) that either epoch has, by rising number, with both blobs; one
+// that is missing is nil. The bytes are valid until f returns.
+func (v *View) Pairs(current, next, from, to uint64, f func(n uint64, current, next []byte) error) error {
+	a, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: blobKey(current, from), UpperBound: blobKey(current, to)})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: blobKey(next, from), UpperBound: blobKey(next, to)})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	for hasA, hasB := a.First(), b.First(); hasA || hasB; {
+		var n uint64
+		var one, other []byte
+		if hasA {
+			n, one = number(a.Key()), a.Value()
+		}
+		if hasB {
+			switch m := number(b.Key()); {
+			case !hasA || m < n:
+				n, one, other = m, nil, b.Value()
+			case m == n:
+				other = b.Value()
+			}
+		}
+		if err := f(n, one, other); err != nil {
+			return err
+		}
+		if one != nil {
+			hasA = a.Next()
+		}
+		if other != nil {
+			hasB = b.Next()
+		}
+	}
+	return errors.Join(a.Error(), b.Error())
+}

@@ -1,0 +1,266 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"tumbler/api/admin"
+	"tumbler/api/client"
+	"tumbler/cluster"
+	"tumbler/cryptounit"
+	"tumbler/cryptounit/order"
+	"tumbler/fsm"
+	"tumbler/kms"
+)
+
+// adminBackend gives the administration interface its hands.
+func (n *Node) adminBackend() admin.Backend {
+	return admin.Backend{
+		State:    admin.StateOf(n.store),
+		Proposer: n.replica,
+		Node:     adminNode{n},
+		Cluster:  adminCluster{n},
+		Units:    n.calls,
+		Checks:   adminChecks{n},
+		Errors: []admin.ErrorCode{
+			{Err: cluster.ErrAlreadyBootstrapped, Code: client.CodeConflict},
+			{Err: cluster.ErrNotBootstrapped, Code: client.CodeNotReady},
+			{Err: cluster.ErrLastVoter, Code: client.CodeConflict},
+			{Err: cluster.ErrNotAdmitted, Code: client.CodeForbidden},
+			{Err: cluster.ErrNotMember, Code: client.CodeNotFound},
+			{Err: cluster.ErrNoLeader, Code: client.CodeNoLeader},
+			{Err: cluster.ErrUnreachable, Code: client.CodeUnitUnreachable},
+			{Err: cryptounit.ErrImprint, Code: client.CodeImprintMode},
+			{Err: cryptounit.ErrNotImprint, Code: client.CodeConflict},
+		},
+		KeyOf: func(blob []byte) string {
+			h, err := cryptounit.ParseHeader(blob)
+			if err != nil {
+				return ""
+			}
+			return h.Key.String()
+		},
+		Logger: n.log.Named("admin"),
+	}
+}
+
+type adminNode struct{ *Node }
+
+func (n adminNode) Status() client.NodeStatus {
+	why := n.notReady()
+	return client.NodeStatus{
+		Number: n.config.Number, Role: n.config.Role, Location: n.config.Location, Version: version, StartedAt: n.started.UTC(),
+		Ready: why == "", NotReady: why, AppliedIndex: n.store.AppliedIndex(), Converged: n.converged.Load(),
+	}
+}
+
+// Bootstrap founds the cluster: a log of this node alone, and its first command. What a crash left half done is done by the
+// next call.
+func (n adminNode) Bootstrap(ctx context.Context, by string) (client.Bootstrapped, error) {
+	none := client.Bootstrapped{}
+	view, err := n.store.View()
+	if err != nil {
+		return none, err
+	}
+	founded := view.ServiceState().Bootstrapped
+	view.Close()
+	if founded {
+		return none, fsm.ErrAlreadyBootstrapped
+	}
+	instance, err := order.ParseID(n.config.Instance)
+	if err != nil {
+		return none, fmt.Errorf("instance: %w", err)
+	}
+	if !n.cluster.Bootstrapped() {
+		if err := n.cluster.Bootstrap(ctx); err != nil {
+			return none, err
+		}
+	}
+	record, secret, err := n.NewAPIKey("bootstrap", string(kms.RoleManager), by)
+	if err != nil {
+		return none, err
+	}
+	founding := &fsm.Bootstrap{
+		Instance: fsm.ID(instance), Incarnation: 1, FeatureLevel: fsm.FeatureLevel, At: fsm.TimeOf(time.Now()), APIKey: &record,
+	}
+	rand.Read(founding.Cluster[:])
+	if _, err := n.replica.Propose(ctx, founding); err != nil {
+		return none, err
+	}
+	return client.Bootstrapped{
+		Cluster: order.ID(founding.Cluster).String(), Instance: n.config.Instance,
+		APIKey: client.CreatedAPIKey{APIKey: admin.APIKey(record), Secret: secret},
+	}, nil
+}
+
+func (n adminNode) NewAPIKey(name, role, by string) (fsm.APIKeyRecord, string, error) {
+	return kms.NewAPIKey(name, kms.Role(role), by, time.Now())
+}
+
+// Log reads this node's log; a command that cannot be read is shown with the reason.
+func (n adminNode) Log(_ context.Context, from uint64, limit int) (client.Log, error) {
+	entries, err := n.cluster.LogEntries(from, limit+1)
+	if err != nil {
+		return client.Log{}, err
+	}
+	out := client.Log{Entries: []client.LogEntry{}, Last: n.store.AppliedIndex()}
+	for i, e := range entries {
+		if i == 0 {
+			out.First = e.Index
+		}
+		if i == limit {
+			out.Next = e.Index
+			break
+		}
+		out.Entries = append(out.Entries, logEntry(e))
+		out.Last = max(out.Last, e.Index)
+	}
+	return out, nil
+}
+
+func logEntry(e cluster.LogEntry) client.LogEntry {
+	out := client.LogEntry{Index: e.Index, Term: e.Term, Type: e.Type}
+	if !e.AppendedAt.IsZero() {
+		at := e.AppendedAt.UTC()
+		out.Time = &at
+	}
+	if e.ExtensionSize > 0 {
+		out.Table = &client.LogTable{Size: e.ExtensionSize, SHA256: hex.EncodeToString(e.ExtensionDigest[:])}
+	}
+	if e.Type != "command" {
+		return out
+	}
+	command, request, err := fsm.Decode(e.Data)
+	if err != nil {
+		out.Error = err.Error()
+		return out
+	}
+	out.Kind, out.Number, out.RequestID = fmt.Sprintf("%T", command)[len("*fsm."):], uint32(command.Kind()), request.String()
+	if out.Command, err = json.Marshal(command); err != nil {
+		out.Error = err.Error()
+	}
+	return out
+}
+
+// admit spends a join token, on the leader.
+func (n *Node) admit(ctx context.Context, number uint32, token string) error {
+	id, hash, err := admin.ParseToken(token)
+	if err != nil {
+		return err
+	}
+	_, err = n.replica.Propose(ctx, &fsm.UseToken{ID: id, Hash: hash, Unit: number, At: fsm.TimeOf(time.Now())})
+	return err
+}
+
+type adminCluster struct{ *Node }
+
+func (c adminCluster) Members() []client.Member {
+	members := []client.Member{}
+	for _, m := range c.cluster.Members() {
+		members = append(members, client.Member{
+			Number: m.Number, Address: m.Address, Voter: m.Voter, Leader: m.Leader, Alive: m.Alive, AppliedIndex: m.AppliedIndex,
+		})
+	}
+	return members
+}
+
+func (c adminCluster) Join(ctx context.Context, address, token string) error {
+	return c.cluster.Join(ctx, address, token)
+}
+
+func (c adminCluster) Leave(ctx context.Context) error { return c.cluster.Leave(ctx) }
+
+func (c adminCluster) Remove(ctx context.Context, number uint32) error {
+	return c.cluster.Remove(ctx, number)
+}
+
+func (c adminCluster) TransferLeader(ctx context.Context, number uint32) error {
+	return c.cluster.TransferLeadership(ctx, number)
+}
+
+type adminChecks struct{ *Node }
+
+// Digest has every member hash its state at one index.
+func (c adminChecks) Digest(ctx context.Context) (client.DigestReport, error) {
+	result, err := c.replica.Propose(ctx, &fsm.DigestState{})
+	if err != nil {
+		return client.DigestReport{}, err
+	}
+	out := client.DigestReport{Index: result.Index, Agreed: true}
+	votes := map[string]int{}
+	for _, m := range c.cluster.Members() {
+		one := client.NodeDigest{Number: m.Number}
+		body, err := c.cluster.Call(ctx, m.Number, callDigest, fsmIndex(result.Index))
+		if err != nil {
+			one.Error = err.Error()
+		} else {
+			one.Digest = hex.EncodeToString(body)
+			votes[one.Digest]++
+		}
+		out.Nodes = append(out.Nodes, one)
+	}
+	most := ""
+	for digest, n := range votes {
+		if n > votes[most] || n == votes[most] && digest < most {
+			most = digest
+		}
+	}
+	for i := range out.Nodes {
+		if d := out.Nodes[i].Digest; d != "" && d != most {
+			out.Nodes[i].Differ, out.Agreed = true, false
+		}
+	}
+	return out, nil
+}
+
+// DryRun opens every blob of the current epoch in this node's unit.
+func (c adminChecks) DryRun(ctx context.Context) (client.DryRun, error) {
+	view, err := c.store.View()
+	if err != nil {
+		return client.DryRun{}, err
+	}
+	defer view.Close()
+	census := view.Census()
+	out := client.DryRun{Keys: client.ClassCounts{SystemInternal: census.System, KMS: census.KMS, EP11: census.EP11}, Unopenable: []client.BlockedBlob{}, Refusals: []client.Error{}}
+	err = view.Blobs(view.CurrentEpoch(), 1, view.Cluster().NextBlob, func(number uint64, blob []byte) (bool, error) {
+		if err := c.unit.Check(blob); err != nil {
+			one := client.BlockedBlob{Number: number}
+			if h, err := cryptounit.ParseHeader(blob); err == nil {
+				one.Key = h.Key.String()
+			}
+			out.Unopenable = append(out.Unopenable, one)
+			return true, ctx.Err()
+		}
+		out.Opened++
+		return true, ctx.Err()
+	})
+	return out, err
+}
+
+// readKeyring reads gossip keys: the base64 of 32 bytes a line.
+func readKeyring(path string) ([][]byte, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]byte
+	for _, line := range bytes.Fields(text) {
+		key, err := base64.StdEncoding.DecodeString(string(line))
+		if err != nil || len(key) != 32 {
+			return nil, fmt.Errorf("%s: line %d is not the base64 of 32 bytes", path, len(keys)+1)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New(path + " holds no key: make one with `head -c 32 /dev/urandom | base64`")
+	}
+	return keys, nil
+}

@@ -1,0 +1,211 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tumbler/api/admin"
+	"tumbler/cluster"
+	"tumbler/cryptounit"
+	"tumbler/cryptounit/order"
+	"tumbler/fsm"
+	"tumbler/rewrap"
+)
+
+// What nodes ask of each other, beside Raft. The names are those of the calls on the wire.
+const (
+	callReport            = "unit-report"
+	callSetAdministrators = "unit-set-administrators"
+	callRegister          = "unit-register"
+	callDigest            = "state-digest"
+	callFound             = "rewrap-found"
+)
+
+// calls answers other nodes for this node's unit, and reaches other nodes' units. This node's own unit is called the
+// same way.
+type calls struct {
+	cluster   *cluster.Cluster
+	unit      *cryptounit.Unit
+	registrar *registrar
+	store     *fsm.Store
+	planner   *atomic.Pointer[rewrap.Planner]
+}
+
+// setAdministratorsCall is the body of callSetAdministrators.
+type setAdministratorsCall struct {
+	Administrators []byte   `json:"administrators"`
+	Signatures     [][]byte `json:"signatures"`
+}
+
+// handle registers the handlers.
+func (c *calls) handle() {
+	c.cluster.Handle(callReport, func(context.Context, uint32, []byte) ([]byte, error) {
+		report, err := c.unit.Report()
+		if err != nil {
+			return nil, err
+		}
+		return report.Encode()
+	})
+	c.cluster.Handle(callSetAdministrators, c.setAdministrators)
+	c.cluster.Handle(callRegister, func(ctx context.Context, _ uint32, _ []byte) ([]byte, error) {
+		if err := c.registrar.register(ctx); err != nil {
+			return nil, err
+		}
+		free, err := diskFree(c.registrar.config.DataDir)
+		if err != nil {
+			return nil, err
+		}
+		return binary.BigEndian.AppendUint64(nil, free), nil
+	})
+	c.cluster.Handle(callDigest, func(ctx context.Context, _ uint32, body []byte) ([]byte, error) {
+		if len(body) != 8 {
+			return nil, fmt.Errorf("%s: the body has %d bytes, not 8", callDigest, len(body))
+		}
+		digest, err := c.store.DigestAt(ctx, binary.BigEndian.Uint64(body))
+		return digest[:], err
+	})
+	c.cluster.Handle(callFound, func(_ context.Context, _ uint32, body []byte) ([]byte, error) {
+		var finding rewrap.Finding
+		if err := json.Unmarshal(body, &finding); err != nil {
+			return nil, err
+		}
+		if planner := c.planner.Load(); planner != nil {
+			planner.Note(finding)
+		}
+		return nil, nil
+	})
+}
+
+// found tells the leader what a verifier found.
+func (c *calls) found(ctx context.Context, finding rewrap.Finding) error {
+	leader, known := c.cluster.Leader()
+	if !known {
+		return cluster.ErrNoLeader
+	}
+	body, err := json.Marshal(finding)
+	if err != nil {
+		return err
+	}
+	_, err = c.cluster.Call(ctx, leader, callFound, body)
+	return err
+}
+
+func (c *calls) setAdministrators(ctx context.Context, _ uint32, body []byte) ([]byte, error) {
+	var in setAdministratorsCall
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	list, err := order.DecodeAdministrators(in.Administrators)
+	if err != nil {
+		return nil, err
+	}
+	var signatures []order.Signature
+	for _, der := range in.Signatures {
+		s, err := order.DecodeSignature(der)
+		if err != nil {
+			return nil, err
+		}
+		signatures = append(signatures, *s)
+	}
+	if err := c.unit.SetAdministrators(*list, signatures); err != nil {
+		return nil, err
+	}
+	return nil, c.registrar.register(ctx)
+}
+
+// Report has a unit sign a fresh report.
+func (c *calls) Report(ctx context.Context, number uint32) ([]byte, error) {
+	report, err := c.cluster.Call(ctx, number, callReport, nil)
+	return report, across(err)
+}
+
+// SetAdministrators hands the first list to a unit in imprint mode.
+func (c *calls) SetAdministrators(ctx context.Context, number uint32, administrators []byte, signatures [][]byte) error {
+	body, err := json.Marshal(setAdministratorsCall{administrators, signatures})
+	if err != nil {
+		return err
+	}
+	_, err = c.cluster.Call(ctx, number, callSetAdministrators, body)
+	return across(err)
+}
+
+// travelling are the refusals of units that a caller on another node must recognise: a call carries text.
+func travelling() []error {
+	return []error{
+		cryptounit.ErrNotImprint, cryptounit.ErrImprint, order.ErrTooFewSignatures, order.ErrInvalidSignature, order.ErrUnauthorised,
+		order.ErrThresholdZero, order.ErrThreshold, order.ErrTooManyAdministrators, order.ErrAdministratorExists,
+	}
+}
+
+// across gives the error of a call its meaning on this side.
+func across(err error) error {
+	if errors.Is(err, cluster.ErrUnreachable) {
+		return fmt.Errorf("%w: %w", admin.ErrUnitUnreachable, err)
+	}
+	var remote *cluster.RemoteError
+	if !errors.As(err, &remote) {
+		return err
+	}
+	for _, known := range travelling() {
+		if strings.Contains(remote.Message, known.Error()) {
+			return fmt.Errorf("crypto unit %d: %w (%s)", remote.Node, known, remote.Message)
+		}
+	}
+	return err
+}
+
+// Refresh has every unit that answers register again, and returns those whose disk has no room for a second epoch.
+func (c *calls) Refresh(ctx context.Context) (short []uint32, err error) {
+	view, err := c.store.View()
+	if err != nil {
+		return nil, err
+	}
+	need := roomFor(view.Census().Sum())
+	view.Close()
+	type answer struct {
+		number uint32
+		free   uint64
+		err    error
+	}
+	members := c.cluster.Members()
+	answers := make(chan answer, len(members))
+	for _, m := range members {
+		go func() {
+			ctx, cancel := context.WithTimeout(ctx, refreshTime)
+			defer cancel()
+			body, err := c.cluster.Call(ctx, m.Number, callRegister, nil)
+			if err == nil && len(body) != 8 {
+				err = fmt.Errorf("%s: an answer of %d bytes", callRegister, len(body))
+			}
+			a := answer{number: m.Number, err: err}
+			if err == nil {
+				a.free = binary.BigEndian.Uint64(body)
+			}
+			answers <- a
+		}()
+	}
+	for range members {
+		if a := <-answers; a.err == nil && a.free < need {
+			short = append(short, a.number)
+		}
+	}
+	slices.Sort(short)
+	return short, nil
+}
+
+// refreshTime bounds how long a silent node holds an order up.
+const refreshTime = 3 * time.Second
+
+// roomFor is the disk that a rotation of so many blobs takes, in bytes: the next epoch in the store, its tables beside the
+// log, and as much again while they are merged.
+func roomFor(blobs uint64) uint64 { return 256<<20 + 3*200*blobs }
+
+// fsmIndex is the body of callDigest.
+func fsmIndex(index uint64) []byte { return binary.BigEndian.AppendUint64(nil, index) }

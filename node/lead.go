@@ -1,0 +1,183 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tumbler/cluster"
+	"tumbler/cryptounit/order"
+	"tumbler/fsm"
+	"tumbler/kms"
+	"tumbler/rewrap"
+)
+
+// leader proposes what needs a clock, while this node leads: who writes and verifies, which silent unit is left behind, and
+// the sweeping of purged keys. All of it is a proposal that the state judges: two leaders at once do no harm.
+type leader struct {
+	cluster *cluster.Cluster
+	replica *replica
+	keys    *kms.Service
+	lease   time.Duration
+	fence   time.Duration
+	log     hclog.Logger
+	// planner is the present term's, nil without one: verifiers' findings go to it.
+	planner *atomic.Pointer[rewrap.Planner]
+
+	prepared bool // there is a token-signing key
+}
+
+// tick is how often clocks are looked at.
+const tick = 200 * time.Millisecond
+
+func (l *leader) run(ctx context.Context) {
+	leading := l.cluster.Leading()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case leads, open := <-leading:
+			if !open {
+				return
+			}
+			if leads {
+				l.term(ctx, leading)
+			}
+		}
+	}
+}
+
+// term is one term of leadership.
+func (l *leader) term(ctx context.Context, leading <-chan bool) {
+	planner := rewrap.NewPlanner(l.lease)
+	l.planner.Store(planner)
+	defer l.planner.Store(nil)
+	silence := newSilence(l.fence)
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	for {
+		_, changed := l.replica.store.Watch()
+		if err := l.look(ctx, planner, silence); err != nil && ctx.Err() == nil {
+			l.log.Debug("the leader could not do its part yet", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case leads, open := <-leading:
+			if !open || !leads {
+				return
+			}
+		case <-changed:
+		case <-clock.C:
+		}
+	}
+}
+
+// look proposes what is due.
+func (l *leader) look(ctx context.Context, planner *rewrap.Planner, silence *silence) error {
+	view, err := l.replica.store.View()
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	cluster := view.Cluster()
+	rotation, ok := view.Rotation()
+	open := ok && rotation.State.Open()
+	if !open && cluster.Pattern != (fsm.Pattern{}) {
+		if !l.prepared {
+			if err := l.keys.Prepare(ctx); err != nil {
+				return err
+			}
+			l.prepared = true
+		}
+		if cluster.Purging > 0 {
+			_, err := l.replica.Propose(ctx, &fsm.SweepPurged{Limit: fsm.MaxSweep})
+			return err
+		}
+	}
+	if !open {
+		return nil
+	}
+	switch rotation.State {
+	case fsm.StateRewrapping, fsm.StateVerifying, fsm.StateBlocked:
+		return l.assign(ctx, view, rotation, planner)
+	case fsm.StateActivating, fsm.StateCancelling:
+		return l.leaveBehind(ctx, view, rotation, silence)
+	case fsm.StateNone, fsm.StatePreparing, fsm.StateGenerating, fsm.StateLoading, fsm.StateCommitting, fsm.StateRewrapped,
+		fsm.StateComplete, fsm.StateCancelled:
+	}
+	return nil
+}
+
+func (l *leader) assign(ctx context.Context, view *fsm.View, rotation fsm.Rotation, planner *rewrap.Planner) error {
+	alive := map[uint32]bool{}
+	for _, m := range l.cluster.Members() {
+		alive[m.Number] = m.Alive
+	}
+	var live []rewrap.Live
+	for _, n := range rotation.Plan.Units {
+		if u, known := view.Unit(n); known && alive[n] && !u.IsFenced() {
+			live = append(live, rewrap.Live{Number: n, Role: u.Role})
+		}
+	}
+	next := planner.Next(rotation, live, time.Now())
+	if next == nil {
+		return nil
+	}
+	_, err := l.replica.Propose(ctx, next)
+	if errors.Is(err, fsm.ErrStaleLease) || errors.Is(err, fsm.ErrNotRewrapping) {
+		return nil // the state moved on; it is looked at again
+	}
+	return err
+}
+
+// leaveBehind fences units whose last statement has been awaited for the fence time.
+func (l *leader) leaveBehind(ctx context.Context, view *fsm.View, rotation fsm.Rotation, silence *silence) error {
+	receipt, err := view.Receipt(rotation.Order)
+	if err != nil {
+		return err
+	}
+	evidence, err := receipt.Evidence(rotation)
+	if err != nil {
+		return err
+	}
+	record, err := evidence.Read()
+	if err != nil {
+		return err
+	}
+	kind, units := order.Activated, rotation.Plan.Loads
+	if rotation.State == fsm.StateCancelling {
+		kind, units = order.Cleared, rotation.Plan.Units
+	}
+	for _, n := range units {
+		u, _ := view.Unit(n)
+		if record.Said(kind, n) != nil || u.IsFenced() || !silence.tooLong(rotation.Order, rotation.State, n, time.Now()) {
+			continue
+		}
+		l.log.Warn("a silent crypto unit is left behind; it converges before it serves", "fenced", n, "awaited", kind.String())
+		if _, err := l.replica.Propose(ctx, &fsm.FenceUnit{Order: rotation.Order, Unit: n, At: fsm.TimeOf(time.Now())}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silence remembers since when a leader waits in one state of one order.
+type silence struct {
+	limit time.Duration
+	order fsm.Digest
+	state fsm.RotationState
+	since time.Time
+}
+
+func newSilence(limit time.Duration) *silence { return &silence{limit: limit} }
+
+func (s *silence) tooLong(digest fsm.Digest, state fsm.RotationState, _ uint32, now time.Time) bool {
+	if s.order != digest || s.state != state {
+		s.order, s.state, s.since = digest, state, now
+	}
+	return now.Sub(s.since) > s.limit
+}

@@ -1,0 +1,301 @@
+// Package node is one process of a cluster: it builds the crypto unit, the
+// replicated state, consensus, the key service and the interfaces, connects
+// them, and brings the unit to what the state wants of it.
+//
+// It promises: a node that starts does what a node does that never stopped; it
+// converges, judges and serves only once its state holds what a quorum
+// confirmed after the start; it ends, with a message that says what to do,
+// when it can no longer follow the log or its unit was rolled back.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tumbler/cluster"
+	"tumbler/cryptounit"
+	"tumbler/fsm"
+	"tumbler/kms"
+	"tumbler/rewrap"
+)
+
+// Version is the release, set by the linker.
+var version = "dev"
+
+// Version is this build's release.
+func Version() string { return version }
+
+// Node is one running node.
+type Node struct {
+	config  Config
+	log     hclog.Logger
+	started time.Time
+
+	unit    *cryptounit.Unit
+	store   *fsm.Store
+	cluster *cluster.Cluster
+	replica *replica
+	keys    *kms.Service
+	calls   *calls
+	stater  *stater
+
+	joined    chan struct{} // closed once this node's state is the cluster's
+	joinedYet atomic.Bool
+	converged atomic.Bool
+	failed    chan error // why the node must end; the first counts
+	work      sync.WaitGroup
+}
+
+// Run runs a node until ctx ends, then shuts it down in order. The error says why it could not start or go on.
+func Run(ctx context.Context, config Config) error {
+	n, err := start(config)
+	if err != nil {
+		return err
+	}
+	return n.serve(ctx)
+}
+
+// start opens what the node is made of, in the order of what needs what.
+func start(config Config) (n *Node, err error) {
+	n = &Node{
+		config: config, started: time.Now(), log: newLogger(config, os.Stderr),
+		joined: make(chan struct{}), failed: make(chan error, 1),
+	}
+	sealer, err := newSealer(config.Sealing)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	if n.unit, err = cryptounit.Open(cryptounit.Config{
+		Dir: filepath.Join(config.DataDir, "unit"), Number: config.Number, Role: unitRole(config.Role), Sealer: sealer,
+	}); err != nil {
+		return nil, err
+	}
+	if err = n.openState(); err != nil {
+		return nil, errors.Join(err, n.unit.Close())
+	}
+	n.replica = &replica{n.cluster, n.store}
+	n.stater = &stater{replica: n.replica, log: n.log.Named("unit")}
+	n.calls = &calls{
+		cluster: n.cluster, unit: n.unit, store: n.store, registrar: &registrar{config, n.unit, n.replica, n.stater},
+		planner: new(atomic.Pointer[rewrap.Planner]),
+	}
+	n.calls.handle()
+	n.keys, err = kms.New(kms.Config{
+		Proposer: n.replica, Reader: keyReader{n.replica}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")},
+	})
+	if err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+// openState opens the replica and the cluster over it.
+func (n *Node) openState() error {
+	raftDir := filepath.Join(n.config.DataDir, "raft")
+	store, err := fsm.Open(fsm.Config{
+		Dir:       filepath.Join(n.config.DataDir, "state"),
+		TablePath: func(index, term uint64) string { return cluster.TablePath(raftDir, index, term) },
+		Fatal:     n.fail,
+		Logger:    n.log.Named("store"),
+	})
+	if err != nil {
+		return err
+	}
+	config, err := n.clusterConfig(raftDir, store)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	c, err := cluster.Open(config)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	n.store, n.cluster = store, c
+	return nil
+}
+
+func (n *Node) clusterConfig(dir string, store *fsm.Store) (cluster.Config, error) {
+	keyring, err := readKeyring(n.config.Gossip.KeyFile)
+	if err != nil {
+		return cluster.Config{}, fmt.Errorf("gossip.key_file: %w", err)
+	}
+	l := n.config.Listen
+	at := func(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+	return cluster.Config{
+		Number:  n.config.Number,
+		Dir:     dir,
+		Address: at(l.Advertise, l.Cluster),
+		Listen:  at(l.Host, l.Cluster),
+		Gossip:  cluster.Gossip{Address: at(l.Advertise, l.Gossip), Listen: at(l.Host, l.Gossip), Keyring: keyring},
+		Meta:    cluster.Meta{APIAddress: at(l.Advertise, l.API), Role: n.config.Role},
+		TLS:     cluster.TLSFiles{Certificate: n.config.TLS.Cert, Key: n.config.TLS.Key, CA: n.config.TLS.CA},
+		Timeouts: cluster.Timeouts{
+			Heartbeat: n.config.Timeouts.Heartbeat, Election: n.config.Timeouts.Election,
+		},
+		FSM: store,
+		Recover: func(d cluster.Durable) error {
+			return store.Recover(d.Snapshot, d.SnapshotIndex, d.LastIndex)
+		},
+		Admit:  n.admit,
+		Logger: n.log.Named("cluster"),
+	}, nil
+}
+
+// fail ends the node.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
+
+// serve opens the interfaces, does the node's work, and shuts down in order.
+func (n *Node) serve(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	servers, err := n.openServers()
+	if err != nil {
+		return errors.Join(err, n.close())
+	}
+	n.work.Go(func() { n.join(ctx) })
+	n.log.Info("node started", "role", n.config.Role, "identity", n.unit.Status().Identity.String(), "api", n.config.Listen.API, "version", version)
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-n.failed:
+	case <-n.cluster.Failed():
+		err = n.cluster.Err()
+	}
+	n.log.Info("node stops", "reason", err)
+	stop()
+	for _, s := range servers {
+		s.close(shutdownTime)
+	}
+	n.work.Wait()
+	return errors.Join(err, n.close())
+}
+
+// shutdownTime bounds how long calls under way are waited for.
+const shutdownTime = 5 * time.Second
+
+func (n *Node) close() error {
+	return errors.Join(n.cluster.Close(), n.store.Close(), n.unit.Close())
+}
+
+// join waits until this node belongs to a cluster and its state is up to date, makes its unit known, and then begins to
+// converge, to judge and to serve.
+func (n *Node) join(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := n.catchUp(ctx)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, errRolledBack) || errors.Is(err, fsm.ErrIdentityChanged) {
+			n.fail(err)
+			return
+		}
+		if n.cluster.Bootstrapped() {
+			n.log.Debug("not up to date yet", "error", err)
+		}
+		_, changed := n.store.Watch()
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-time.After(retryAfter):
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	n.joinedYet.Store(true)
+	close(n.joined)
+	n.log.Info("node is up to date")
+	n.begin(ctx)
+}
+
+// catchUp: PROTOCOL 3, a node applies up to an index that a quorum confirmed after the start.
+func (n *Node) catchUp(ctx context.Context) error {
+	if !n.cluster.Bootstrapped() {
+		return cluster.ErrNotBootstrapped
+	}
+	if err := n.replica.ReadIndex(ctx); err != nil {
+		return err
+	}
+	view, err := n.store.View()
+	if err != nil {
+		return err
+	}
+	founded := view.ServiceState().Bootstrapped
+	view.Close()
+	if !founded {
+		return fsm.ErrNotBootstrapped
+	}
+	if err := n.calls.registrar.checkGeneration(); err != nil {
+		return err
+	}
+	return n.calls.registrar.register(ctx)
+}
+
+// begin starts what works on the state.
+func (n *Node) begin(ctx context.Context) {
+	converger := &converger{
+		number: n.config.Number, unit: n.unit, store: n.store, stater: n.stater, log: n.log.Named("unit"),
+		settled: func(done bool) { n.converged.Store(done) },
+	}
+	repairer := &repairer{n.config.Number, n.unit, n.replica, n.stater, n.calls, n.log.Named("repair")}
+	runner, err := rewrap.NewRunner(rewrap.Config{
+		Number: n.config.Number, Unit: rewrapUnit{n.unit}, Proposer: n.replica, Stater: n.stater, Source: n.store, Reporter: repairer,
+		Lag: n.cluster.Lag, Logger: n.log.Named("rewrap"),
+	})
+	if err != nil {
+		n.fail(err)
+		return
+	}
+	leader := &leader{
+		cluster: n.cluster, replica: n.replica, keys: n.keys, lease: n.config.Timeouts.Lease, fence: n.config.Timeouts.Fence,
+		log: n.log.Named("leader"), planner: n.calls.planner,
+	}
+	rewrap := func(ctx context.Context) {
+		if err := runner.Run(ctx); err != nil {
+			n.fail(err)
+		}
+	}
+	for _, run := range []func(context.Context){converger.run, repairer.run, rewrap, leader.run} {
+		n.work.Go(func() { run(ctx) })
+	}
+}
+
+// notReady says why this node does not serve yet, or "".
+func (n *Node) notReady() string {
+	switch {
+	case !n.cluster.Bootstrapped():
+		return cluster.ErrNotBootstrapped.Error()
+	case !n.joinedYet.Load():
+		return "the node is catching up with its cluster"
+	}
+	if _, known := n.cluster.Leader(); !known {
+		return "no leader is known"
+	}
+	view, err := n.store.View()
+	if err != nil {
+		return err.Error()
+	}
+	defer view.Close()
+	if u, ok := view.Unit(n.config.Number); !ok || u.IsFenced() {
+		return "the crypto unit is fenced: it converges first"
+	}
+	return ""
+}

@@ -1,0 +1,73 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"tumbler/api/admin"
+	"tumbler/api/client"
+	"tumbler/api/rest"
+)
+
+// openServers opens the API and the health port.
+func (n *Node) openServers() ([]*server, error) {
+	config, err := apiTLS(n.config.TLS)
+	if err != nil {
+		return nil, err
+	}
+	api, err := n.apiHandler()
+	if err != nil {
+		return nil, err
+	}
+	health, err := healthHandler(n)
+	if err != nil {
+		return nil, err
+	}
+	apiPort, err := listen("listen.api", n.config.Listen.Host, n.config.Listen.API)
+	if err != nil {
+		return nil, err
+	}
+	healthPort, err := listen("listen.health_loopback_plaintext", "127.0.0.1", n.config.Listen.Health)
+	if err != nil {
+		apiPort.Close()
+		return nil, err
+	}
+	return []*server{
+		serve(apiPort, api, config, n.log.Named("api")),
+		serve(healthPort, health, nil, n.log.Named("health")),
+	}, nil
+}
+
+// apiHandler puts the interfaces of the API port side by side.
+func (n *Node) apiHandler() (http.Handler, error) {
+	keys, err := rest.New(rest.Config{Service: n.keys, Logger: n.log.Named("rest")})
+	if err != nil {
+		return nil, fmt.Errorf("the key interface: %w", err)
+	}
+	administration := admin.New(n.adminBackend())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, client.Prefix):
+			administration.ServeHTTP(w, r)
+		case n.config.Role == RoleRecovery:
+			noClients(w)
+		default:
+			keys.ServeHTTP(w, r)
+		}
+	}), nil
+}
+
+// noClients is a recovery unit's answer to callers of keys, in the published envelope.
+func noClients(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // the caller has gone away
+		"metadata": map[string]any{"collectionType": "application/vnd.ibm.kms.error+json", "collectionTotal": 1},
+		"resources": []any{map[string]any{
+			"errorMsg": "Forbidden: this is a recovery crypto unit, which serves no clients. Call an operational one.",
+			"reasons":  []any{map[string]any{"code": "RECOVERY_UNIT_ERR", "message": "a recovery crypto unit serves no clients", "status": 403, "moreInfo": ""}},
+		}},
+	})
+}
