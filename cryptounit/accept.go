@@ -33,8 +33,8 @@ func (c *content) mine(o *order.Order) error {
 // with an importer key made for it. The order that is open already is stated
 // again.
 func (u *Unit) Accept(signed order.SignedOrder) (order.SignedStatement, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return order.SignedStatement{}, u.stopped
 	}
@@ -129,6 +129,11 @@ func (c *content) holds(p masterkey.Pattern) bool {
 	if c.Registers.Current == masterkey.CurrentValid && c.Registers.CurrentPattern == p {
 		return true
 	}
+	return c.retains(p)
+}
+
+// retains: as a retired key.
+func (c *content) retains(p masterkey.Pattern) bool {
 	for _, r := range c.Retired {
 		if r.Pattern == p {
 			return true

@@ -25,8 +25,8 @@ func (u *Unit) SetAdministrators(list order.Administrators, signatures []order.S
 	if err != nil {
 		return err
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return u.stopped
 	}
@@ -49,8 +49,8 @@ func (u *Unit) SetAdministrators(list order.Administrators, signatures []order.S
 // ChangeAdministrators carries out an order of kind administrators. The same
 // order again is success.
 func (u *Unit) ChangeAdministrators(signed order.SignedOrder) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	o, err := signed.Decode()
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (u *Unit) ChangeAdministrators(signed order.SignedOrder) error {
 	if u.stopped != nil {
 		return u.stopped
 	}
-	if u.content.LastOrder == o.Number && string(u.content.Administrators) == string(o.Subject.Administrators) {
+	if o.Kind == order.Administration && u.content.LastOrder == o.Number && string(u.content.Administrators) == string(o.Subject.Administrators) {
 		return nil
 	}
 	if o, err = u.content.authorised(signed, order.Administration); err != nil {
@@ -70,15 +70,22 @@ func (u *Unit) ChangeAdministrators(signed order.SignedOrder) error {
 	})
 }
 
-// DestroyRetired carries out an order of kind destroy-retired.
+// DestroyRetired carries out an order of kind destroy-retired. The same order
+// again is success.
 func (u *Unit) DestroyRetired(signed order.SignedOrder) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return u.stopped
 	}
-	o, err := u.content.authorised(signed, order.DestroyRetired)
+	o, err := signed.Decode()
 	if err != nil {
+		return err
+	}
+	if o.Kind == order.DestroyRetired && u.content.LastOrder == o.Number && !u.content.retains(o.Subject.Pattern) {
+		return nil
+	}
+	if o, err = u.content.authorised(signed, order.DestroyRetired); err != nil {
 		return err
 	}
 	return u.update(func(c *content) error {
@@ -146,8 +153,8 @@ func (u *Unit) Zeroize(approval *order.SignedApproval) error {
 	if approval != nil {
 		return u.approved(*approval, order.StepZeroize, wipe)
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return u.stopped
 	}
@@ -159,8 +166,8 @@ func (u *Unit) Zeroize(approval *order.SignedApproval) error {
 
 // approved makes a change that a quorum approved for this very unit, once.
 func (u *Unit) approved(signed order.SignedApproval, step order.Step, change func(*content) error) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return u.stopped
 	}

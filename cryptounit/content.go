@@ -48,6 +48,7 @@ type openOrder struct {
 	Notes     []note   // partitions that this unit rewrapped
 	Activated bool
 	Cleared   bool
+	Sealed    bool // this unit is the source of a recover and has sealed the key for its targets: nothing more awaits it
 }
 
 // note says that the unit writes, or wrote, a partition in a pass.
@@ -140,15 +141,21 @@ func unmarshalContent(b []byte) (*content, error) {
 	if err := words.Decode(&c.public); err != nil {
 		return nil, err
 	}
+	if again, err := json.Marshal(c.public); err != nil || !bytes.Equal(again, b[:n]) {
+		return nil, fmt.Errorf("its words are not in the form that this release writes")
+	}
 	b = b[n:]
 	if len(b)%(1+secretSize) != 0 || len(b) < 4*(1+secretSize) {
 		return nil, fmt.Errorf("it is cut off")
 	}
 	var all []*secret
 	for ; len(b) > 0; b = b[1+secretSize:] {
-		if b[0] == 0 {
+		if absent := make([]byte, 1+secretSize); bytes.Equal(b[:1+secretSize], absent) {
 			all = append(all, nil)
 			continue
+		}
+		if b[0] != 1 {
+			return nil, fmt.Errorf("it has a secret that is neither there nor absent")
 		}
 		s, err := secretOf(b[1 : 1+secretSize])
 		if err != nil {

@@ -12,12 +12,12 @@ import (
 	"tumbler/cryptounit/order"
 )
 
-// register returns the register that a blob's pattern names.
+// register returns the register that a blob's pattern names; the new one only once it is committed.
 func (c *content) register(short [masterkey.ShortSize]byte) (*secret, error) {
 	if c.current != nil && c.Registers.CurrentPattern.Short() == short {
 		return c.current, nil
 	}
-	if c.next != nil && c.Registers.NewPattern.Short() == short {
+	if c.Registers.New == masterkey.NewFullCommitted && c.Registers.NewPattern.Short() == short {
 		return c.next, nil
 	}
 	return nil, refuse(ErrPatternUnknown, "%x", short)

@@ -12,10 +12,10 @@ import (
 // the register staying Empty, until as many are there as the order names; then
 // their XOR is loaded and the statement is `loaded`. Until then the statement
 // is nil. It returns the verification patterns of the parts taken, for their
-// custodians.
+// custodians; a unit that has loaded states so again and returns none.
 func (u *Unit) LoadParts(evidence *order.Evidence, envelopes []order.Envelope) (*order.SignedStatement, []masterkey.Pattern, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return nil, nil, u.stopped
 	}
@@ -27,7 +27,11 @@ func (u *Unit) LoadParts(evidence *order.Evidence, envelopes []order.Envelope) (
 		return nil, nil, refuse(order.ErrWrongKind, "its key comes from crypto unit %d", record.Order.Generator)
 	}
 	var patterns []masterkey.Pattern
-	s := &order.Statement{Kind: order.Loaded, Order: record.Digest}
+	s := &order.Statement{Kind: order.Loaded, Order: record.Digest, Pattern: u.content.Open.Pattern}
+	if !s.Pattern.IsZero() { // loaded before: what the parts were is gone
+		signed, err := u.stated(s, func(*content) error { return nil })
+		return &signed, nil, err
+	}
 	whole := false
 	err = u.update(func(c *content) error {
 		for i := range envelopes {
@@ -103,7 +107,7 @@ func (c *content) takePart(record *order.Record, e *order.Envelope) (masterkey.P
 }
 
 // combine loads the XOR of all parts. An all-zero or current result is
-// refused, and the parts go with it.
+// refused: the part that made it so is not taken.
 func (c *content) combine() error {
 	value := make([]byte, masterkey.Size)
 	defer clear(value)

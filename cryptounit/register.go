@@ -65,8 +65,8 @@ func (u *Unit) activate(c *content) error {
 
 // step takes a step of the open order and states it about the order's pattern.
 func (u *Unit) step(evidence *order.Evidence, step order.Step, kind order.StatementKind, change func(*content) error) (order.SignedStatement, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return order.SignedStatement{}, u.stopped
 	}
@@ -85,8 +85,8 @@ func (u *Unit) step(evidence *order.Evidence, step order.Step, kind order.Statem
 // `cleared` stated. A unit that never accepted the order marks it as used.
 // Never once activated.
 func (u *Unit) ClearNew(evidence *order.Evidence) (order.SignedStatement, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	none := order.SignedStatement{}
 	if u.stopped != nil {
 		return none, u.stopped

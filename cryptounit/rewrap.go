@@ -11,8 +11,8 @@ import (
 // BeginPartition notes in the sealed file, durably, that this unit rewraps a
 // partition in a pass: it will never verify it in that pass.
 func (u *Unit) BeginPartition(digest order.Digest, partition, pass uint32) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return u.stopped
 	}
@@ -152,6 +152,7 @@ type Verifier struct {
 	// The patterns that the blobs must name.
 	oldPattern, newPattern [masterkey.ShortSize]byte
 	instance               order.ID
+	was, is                []byte // scratch for material
 	err                    error
 }
 
@@ -221,16 +222,17 @@ func (v *Verifier) compare(current, next []byte) error {
 		return refuse(ErrNotEqual, "the headers differ")
 	}
 	p := blobPurpose(Use(current[1]))
-	was, err := v.old[p].open(nil, current[n:], current[:n])
+	was, err := v.old[p].open(v.was[:0], current[n:], current[:n])
 	if err != nil {
 		return refuse(ErrBlob, "the current one is not what was sealed")
 	}
 	defer clear(was)
-	is, err := v.next[p].open(nil, next[m:], next[:m])
+	is, err := v.next[p].open(v.is[:0], next[m:], next[:m])
 	if err != nil {
 		return refuse(ErrBlob, "the rewrapped one is not what was sealed")
 	}
 	defer clear(is)
+	v.was, v.is = was, is
 	if subtle.ConstantTimeCompare(was, is) != 1 {
 		return ErrNotEqual
 	}
@@ -244,8 +246,8 @@ func (v *Verifier) Finish() (order.SignedStatement, error) {
 		return order.SignedStatement{}, v.err
 	}
 	u := v.unit
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return order.SignedStatement{}, u.stopped
 	}
@@ -256,20 +258,21 @@ func (v *Verifier) Finish() (order.SignedStatement, error) {
 }
 
 // CannotOpen states that this unit cannot open a blob of the current epoch,
-// with the blob's digest. A blob that opens is ErrOpens.
+// with the blob's digest, and its class as its header claims it (KMS where the
+// header is not readable either). A blob that opens is ErrOpens.
 func (u *Unit) CannotOpen(digest order.Digest, number uint64, blob []byte) (order.SignedStatement, error) {
 	if u.Check(blob) == nil {
 		return order.SignedStatement{}, ErrOpens
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	if u.stopped != nil {
 		return order.SignedStatement{}, u.stopped
 	}
 	if err := u.content.rewrapping(digest); err != nil {
 		return order.SignedStatement{}, err
 	}
-	name := &order.BlobName{Number: number, Digest: sha256.Sum256(blob)}
+	name := &order.BlobName{Number: number, Class: order.KMS, Digest: sha256.Sum256(blob)}
 	if h, err := ParseHeader(blob); err == nil {
 		name.Class = h.Class
 	}

@@ -33,7 +33,7 @@ type stateFile struct {
 	dir    string
 	sealer Sealer
 	// fail, in tests, is asked before each durable step of a write, by its name.
-	fail func(step string) error
+	fail func(step string) error // "write", "rename", "sync-dir"
 }
 
 func (f *stateFile) path() string { return filepath.Join(f.dir, stateName) }
@@ -137,10 +137,16 @@ func (f *stateFile) write(c *content) (err error) {
 		return err
 	}
 	if err := f.step("rename", func() error { return os.Rename(temporary, f.path()) }); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errHalfWritten, err)
 	}
-	return f.step("sync-dir", func() error { return syncDir(f.dir) })
+	if err := f.step("sync-dir", func() error { return syncDir(f.dir) }); err != nil {
+		return fmt.Errorf("%w: %w", errHalfWritten, err)
+	}
+	return nil
 }
+
+// errHalfWritten: after a crash the file may be the former or the new one.
+var errHalfWritten = errors.New("the crypto unit's file may have been replaced or not")
 
 func (f *stateFile) step(name string, do func() error) error {
 	if f.fail != nil {

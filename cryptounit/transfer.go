@@ -12,8 +12,8 @@ import (
 // the existing one), seals it to the importer key of every unit that loads, and
 // states `generated`. Once done, the same envelopes are given again.
 func (u *Unit) Generate(evidence *order.Evidence) (order.SignedStatement, []order.Envelope, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	none := order.SignedStatement{}
 	if u.stopped != nil {
 		return none, nil, u.stopped
@@ -94,15 +94,23 @@ func (c *content) draw(record *order.Record) error {
 
 func (c *content) sealRecovered(record *order.Record) error {
 	p := record.Order.Subject.Pattern
-	if c.Registers.CurrentPattern == p && c.current != nil {
-		return c.sealAll(record, c.current.bytes, p)
-	}
-	for i, r := range c.Retired {
-		if r.Pattern == p {
-			return c.sealAll(record, c.retired[i].bytes, p)
+	source := c.current
+	if source == nil || c.Registers.CurrentPattern != p {
+		source = nil
+		for i, r := range c.Retired {
+			if r.Pattern == p {
+				source = c.retired[i]
+			}
 		}
 	}
-	return refuse(ErrRetired, "%v", p)
+	if source == nil {
+		return refuse(ErrRetired, "%v", p)
+	}
+	if err := c.sealAll(record, source.bytes, p); err != nil {
+		return err
+	}
+	c.importer, c.Open.Importer, c.Open.Sealed = nil, nil, true
+	return nil
 }
 
 func (c *content) sealAll(record *order.Record, value []byte, pattern masterkey.Pattern) error {
@@ -144,8 +152,8 @@ func (c *content) envelopeContext(record *order.Record, source [32]byte, target 
 // Load opens the generator's envelope into the new register, erases the
 // importer key, and states `loaded`.
 func (u *Unit) Load(evidence *order.Evidence, envelope order.Envelope) (order.SignedStatement, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	u.control.Lock()
+	defer u.control.Unlock()
 	none := order.SignedStatement{}
 	if u.stopped != nil {
 		return none, u.stopped

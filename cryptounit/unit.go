@@ -38,12 +38,17 @@ type Config struct {
 
 // Unit is one crypto unit. Its methods are safe for concurrent use.
 type Unit struct {
-	file stateFile
-	now  func() time.Time
+	now func() time.Time
 
+	// control is held over a whole change, its write included, so that changes come one after the other. It guards file.
+	control sync.Mutex
+	file    stateFile
+
+	// mu guards the two below; whoever sets them holds control too. Keys are used under its read lock, so a change stalls
+	// them only while it is taken up, never while it is written.
 	mu      sync.RWMutex
 	content *content // replaced as a whole, never changed in place
-	stopped error    // why nothing more is done: closed, or a write failed
+	stopped error    // why nothing more is done: closed, or a write failed half-way
 }
 
 // Open opens the unit of a folder, or makes one with a fresh identity. A
@@ -54,6 +59,9 @@ func Open(config Config) (*Unit, error) {
 	}
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the crypto unit's folder: %w", err)
+	}
+	if err := protectProcess(); err != nil {
+		return nil, err
 	}
 	u := &Unit{file: stateFile{dir: config.Dir, sealer: config.Sealer}, now: config.Now}
 	if u.now == nil {
@@ -98,6 +106,8 @@ func blank(number uint32, role order.Role, generation uint64) (*content, error) 
 
 // Close erases the keys from memory. The file stays.
 func (u *Unit) Close() error {
+	u.control.Lock()
+	defer u.control.Unlock()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.content != nil {
@@ -158,7 +168,7 @@ func (u *Unit) Report() (order.SignedStatement, error) {
 }
 
 func (c *content) openDigest() order.Digest {
-	if c.Open == nil || c.Open.Activated || c.Open.Cleared {
+	if c.Open == nil || c.Open.Activated || c.Open.Cleared || c.Open.Sealed {
 		return order.Digest{}
 	}
 	return c.Open.Digest
@@ -190,22 +200,32 @@ func (c *content) sign(s *order.Statement) (order.SignedStatement, error) {
 	return *signed, nil
 }
 
-// update makes a change durable and then takes it up. A refusal of change
-// changes nothing. After a failed write the unit does nothing more: what the
-// file holds is only known when it is read again.
+// update makes a change durable and then takes it up; the caller holds
+// control. A refusal of change changes nothing, nor does a write that fails
+// before it touches the file. After one that fails later the unit does nothing
+// more: what the file holds is only known when it is read again.
 func (u *Unit) update(change func(*content) error) error {
 	if u.stopped != nil {
 		return u.stopped
 	}
 	next := u.content.clone()
 	if err := change(next); err != nil {
+		dropUnused(next, u.content)
 		return err
 	}
 	next.Generation++
 	if err := u.file.write(next); err != nil {
-		u.stopped = fmt.Errorf("%w after a write that failed: restart the node: %w", ErrClosed, err)
+		if errors.Is(err, errHalfWritten) {
+			u.mu.Lock()
+			u.stopped = fmt.Errorf("%w after a write that failed: restart the node: %w", ErrClosed, err)
+			u.mu.Unlock()
+			return err
+		}
+		dropUnused(next, u.content)
 		return err
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	dropUnused(u.content, next)
 	u.content = next
 	return nil
