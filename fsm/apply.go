@@ -27,7 +27,6 @@ func (s *Store) ApplyBatch(logs []*raft.Log) []any {
 		b = again
 		if err != nil {
 			err = s.fail(fmt.Errorf("entry %d: %w", log.Index, err))
-			_ = b.Close()
 			return fill(answers[i:], err)
 		}
 		answers[i] = answer
@@ -75,9 +74,9 @@ func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch,
 	if err != nil {
 		return nil, b, err
 	}
-	if answer, known := s.results.recall(b, request, log.Index); known {
+	if answer, known, err := s.results.recall(b, request, log.Index); known || err != nil {
 		s.applied = log.Index
-		return answer, b, nil
+		return answer, b, err
 	}
 	t := &tx{from: b, control: s.control, index: log.Index}
 	result, refusal := t.dispatch(command, log.Extensions)

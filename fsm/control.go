@@ -14,12 +14,9 @@ import (
 // by each entry that changes it: readers share it.
 type control struct {
 	cluster  Cluster
-	units    []Unit    // ascending
-	rotation *Rotation // the open one, or the last; nil before any
-	// record is the rotation's evidence, decoded; said counts the statements kept of it, approved the approvals.
-	record   *order.Record
-	said     uint64
-	approved uint64
+	units    []Unit        // ascending
+	rotation *Rotation     // the open one, or the last; nil before any
+	record   *order.Record // the rotation's evidence, decoded
 }
 
 // clone gives a control that may be changed. What it points to is cloned where it is changed.
@@ -144,14 +141,6 @@ func loadControl(from reader) (*control, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.record, err = evidence.Read(); err != nil {
-		return nil, err
-	}
-	c.said, c.approved = uint64(len(receipt.Statements)), uint64(len(receipt.Approvals))
-	// Numbers of statements and approvals go on where they stopped, also where some were voided.
-	if c.said, err = nextSequence(from, spaceStatement, c.rotation.Order); err != nil {
-		return nil, err
-	}
-	c.approved, err = nextSequence(from, spaceApproval, c.rotation.Order)
+	c.record, err = evidence.Read()
 	return c, err
 }

@@ -54,7 +54,7 @@ func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
 	}
 	u := t.unit(c.Number)
 	if u.Identity != c.Identity {
-		u.Generation, u.Removed, u.Fenced = 0, Digest{}, Digest{}
+		u.Generation, u.Enrolled, u.Removed, u.Fenced = 0, Digest{}, Digest{}, Digest{}
 	}
 	u.Identity, u.Role, u.Location, u.API = c.Identity, c.Role, c.Location, c.API
 	u.Report, u.DiskFree, u.Seen, u.Generation = c.Report, c.DiskFree, c.At, max(u.Generation, s.Generation)

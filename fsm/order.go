@@ -2,7 +2,6 @@ package fsm
 
 import (
 	"errors"
-	"slices"
 
 	"tumbler/cryptounit/order"
 )
@@ -33,7 +32,9 @@ func (t *tx) submitOrder(c *SubmitOrder) (Result, error) {
 		err = t.cancel(o, digest, c)
 	case order.Settle:
 		err = t.settle(o, digest, c)
-	case order.Enrol, order.Remove, order.Administration, order.Restore, order.DestroyRetired:
+	case order.Enrol, order.Remove:
+		err = t.changeUnits(o, digest, c)
+	case order.Administration, order.Restore, order.DestroyRetired:
 		err = ErrOrderKind.with("%v", o.Kind)
 	}
 	if err != nil {
@@ -90,7 +91,6 @@ func (t *tx) openOrder(o *order.Order, digest Digest, c *SubmitOrder) error {
 	control := t.own()
 	control.rotation = &Rotation{Order: digest, Number: o.Number, State: StatePreparing, Plan: plan, From: Pattern(o.Current), Opened: c.At}
 	control.record = &order.Record{Order: o, Digest: order.Digest(digest)}
-	control.said, control.approved = 0, 0
 	t.rotationChanged = true
 	t.cluster().Administrators = administrators
 	return nil
@@ -130,69 +130,4 @@ func (t *tx) cancel(o *order.Order, digest Digest, c *SubmitOrder) error {
 	}
 	t.removeAll(space(spaceEnvelope, r.Order[:]))
 	return t.advance(c.At)
-}
-
-// settle sets blobs aside that no unit opens, by a quorum's order: out of both epochs and of the census.
-func (t *tx) settle(o *order.Order, digest Digest, c *SubmitOrder) error {
-	open, err := t.named(o)
-	if err != nil {
-		return err
-	}
-	if open.State != StateBlocked {
-		return ErrSettle.with("the rotation is not blocked")
-	}
-	for _, blob := range o.Subject.Blobs {
-		if !slices.ContainsFunc(open.Bad, func(b BadBlob) bool { return b.Number == blob.Number }) {
-			return ErrSettle.with("blob %d is not in question", blob.Number)
-		}
-	}
-	t.recordOrder(o, digest, c, t.control.cluster.Administrators)
-	if err := t.relate(Digest(o.Subject.Order), digest); err != nil {
-		return err
-	}
-	if err := t.own().record.AddSettle(o); err != nil {
-		return ErrOrderMalformed.with("%v", err)
-	}
-	for _, blob := range o.Subject.Blobs {
-		if err := t.setAside(blob.Number, Class(blob.Class)); err != nil {
-			return err
-		}
-	}
-	return t.resume(c.At)
-}
-
-func (t *tx) setAside(number uint64, class Class) error {
-	r, cluster := t.rotation(), t.cluster()
-	blob, err := getBytes(t.from, blobKey(cluster.Epochs.Current, number))
-	if errors.Is(err, ErrNotFound) {
-		return ErrBlobUnknown.with("%d", number)
-	}
-	if err != nil {
-		return err
-	}
-	census, covered := cluster.Census.at(class), r.Rewrap.Census.at(class)
-	if census == nil || *census == 0 || *covered == 0 {
-		return ErrSettle.with("blob %d is not of class %d", number, class)
-	}
-	*census--
-	*covered--
-	t.putBytes(space(spaceAside, u64(number)), blob)
-	t.remove(blobKey(cluster.Epochs.Current, number))
-	t.remove(blobKey(cluster.Epochs.Next, number))
-	r.Bad = slices.DeleteFunc(r.Bad, func(b BadBlob) bool { return b.Number == number })
-	for i := range r.Rewrap.Partitions {
-		if p := &r.Rewrap.Partitions[i]; number >= p.From && number < p.End && p.Verified != 0 {
-			t.resetPartition(p)
-		}
-	}
-	return nil
-}
-
-// resume takes a rotation on whose every blob was settled or repaired.
-func (t *tx) resume(at Time) error {
-	r := t.rotation()
-	if r.State == StateBlocked && len(r.Bad) == 0 {
-		r.State, r.Resume = r.Resume, StateNone
-	}
-	return t.advance(at)
 }

@@ -158,6 +158,17 @@ func (t *tx) repairBlob(c *RepairBlob) (Result, error) {
 	if !slices.ContainsFunc(key.Versions, func(v KeyVersion) bool { return v.Number == c.Version && v.Blob == c.Number }) {
 		return Result{}, ErrBlobUnknown.with("%d is no blob of that key", c.Number)
 	}
+	if len(c.Blob) == 0 || len(c.Blob) > MaxBlob {
+		return Result{}, ErrInvalid.with("a blob of %d bytes", len(c.Blob))
+	}
+	if r := t.control.open(); c.Epoch == epochs.Next && c.Number <= r.Rewrap.N {
+		return Result{}, ErrBlobUnknown.with("%d of the next epoch is a rewrap's: reset its partition", c.Number)
+	}
+	if _, err := getBytes(t.from, space(spaceAside, u64(c.Number))); err == nil {
+		return Result{}, ErrBlobUnknown.with("%d was set aside", c.Number)
+	} else if !errors.Is(err, ErrNotFound) {
+		return Result{}, err
+	}
 	t.putBytes(blobKey(c.Epoch, c.Number), c.Blob)
 	if t.control.open() == nil {
 		return Result{}, nil

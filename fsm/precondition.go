@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"slices"
+
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -40,11 +42,12 @@ func (t *tx) preconditions(o *order.Order, c *SubmitOrder) ([]byte, error) {
 	return administrators, nil
 }
 
-// allUnits: the order names exactly the units of the instance, none of them left behind.
+// allUnits: the order names exactly the units of the instance (an init: all that are known, since it enrols them), none of
+// them left behind.
 func (t *tx) allUnits(o *order.Order) error {
-	known := 0
+	known, targets := 0, o.Targets()
 	for _, u := range t.control.units {
-		if u.Removed != (Digest{}) {
+		if u.Removed != (Digest{}) || o.Kind != order.Init && !u.IsEnrolled() {
 			continue
 		}
 		known++
@@ -52,7 +55,8 @@ func (t *tx) allUnits(o *order.Order) error {
 		if !ok || Identity(named.Identity) != u.Identity || Role(named.Role) != u.Role {
 			return ErrOrderUnits.with("crypto unit %d", u.Number)
 		}
-		if u.IsFenced() {
+		recovered := o.Kind == order.Recover && slices.Contains(targets, u.Number) // which ends its fence
+		if u.IsFenced() && !recovered {
 			return ErrUnitFenced.with("crypto unit %d", u.Number)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"tumbler/cryptounit/order"
 )
 
 // Close ends the view, once.
@@ -80,7 +82,7 @@ func (c *control) service() ServiceState {
 	if c.cluster.Epochs.Next != 0 {
 		s.Order, s.Patterns = r.Order, append(s.Patterns, r.To)
 	}
-	s.MasterKeyRotationInProgress = r.Rewrap.Started != 0 && r.Plan.Policy == "documented"
+	s.MasterKeyRotationInProgress = r.Rewrap.Epoch != 0 && r.Plan.Policy == order.Documented.String()
 	return s
 }
 

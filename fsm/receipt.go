@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -43,14 +42,6 @@ func readReceipt(from reader, digest Digest) (Receipt, error) {
 		}
 	}
 	return r, nil
-}
-
-func nextSequence(from reader, s byte, digest Digest) (next uint64, err error) {
-	err = scan(from, space(s, digest[:]), func(key, _ []byte) (bool, error) {
-		next = binary.BigEndian.Uint64(key[len(key)-8:]) + 1
-		return true, nil
-	})
-	return next, err
 }
 
 // Evidence is the receipt as units and auditors check it. The rotation is the record of the same order.

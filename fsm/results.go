@@ -50,19 +50,17 @@ func remembers(command Command) bool {
 }
 
 // recall answers a request that was answered before, or that is so old that its answer may have been forgotten.
-func (r *results) recall(from reader, request RequestID, index uint64) ([]byte, bool) {
-	at, known := r.byID[request]
-	if known {
+func (r *results) recall(from reader, request RequestID, index uint64) (answer []byte, known bool, err error) {
+	if at, known := r.byID[request]; known {
 		var record resultRecord
-		if err := get(from, space(spaceResult, u64(at)), &record); err == nil {
-			return record.Answer, true
-		}
+		err := get(from, space(spaceResult, u64(at)), &record)
+		return record.Answer, true, err
 	}
 	if request.since() < r.forgotten {
 		answer, err := encodeResult(Result{Index: index}, ErrOutcomeUnknown)
-		return answer, err == nil
+		return answer, true, err
 	}
-	return nil, false
+	return nil, false, nil
 }
 
 func (r *results) remember(b *pebble.Batch, request RequestID, index uint64, answer []byte) error {

@@ -10,8 +10,8 @@ const (
 	spaceUnit      byte = 'u' // number → Unit
 	spaceOrder     byte = 'o' // digest → OrderRecord
 	spaceRotation  byte = 'r' // order number → Rotation
-	spaceStatement byte = 's' // digest, sequence → SignedStatement, DER
-	spaceApproval  byte = 'p' // digest, sequence → SignedApproval, DER
+	spaceStatement byte = 's' // digest, index of its entry → SignedStatement, DER
+	spaceApproval  byte = 'p' // digest, index of its entry → SignedApproval, DER
 	spaceEnvelope  byte = 'e' // digest, unit → Envelope, DER
 	spaceKey       byte = 'k' // id → Key
 	spaceAlias     byte = 'a' // alias → key id

@@ -53,8 +53,7 @@ func (t *tx) keep(s *order.Statement, der []byte) error {
 	if err := control.record.AddStatement(s); err != nil {
 		return err
 	}
-	t.putBytes(space(spaceStatement, control.rotation.Order[:], u64(control.said)), der)
-	control.said++
+	t.putBytes(space(spaceStatement, control.rotation.Order[:], u64(t.index)), der)
 	t.notable()
 	return nil
 }
@@ -101,6 +100,9 @@ func (t *tx) take(s *order.Statement, c *SubmitStatement) error {
 	case order.Generated:
 		return t.generated(s, c.Envelopes)
 	case order.Loaded:
+		if r.Plan.Kind == order.Rotate.String() && Pattern(s.Pattern) == r.From {
+			return ErrNewKeyIsCurrent
+		}
 		if r.Plan.Generator == 0 && r.To == (Pattern{}) {
 			t.rotation().To = Pattern(s.Pattern) // of the first that combined the parts; the others must agree
 		}
@@ -246,8 +248,7 @@ func (t *tx) submitApproval(c *SubmitApproval) (Result, error) {
 	if err := control.record.AddApproval(a); err != nil {
 		return Result{}, ErrApprovalMalformed.with("%v", err)
 	}
-	t.putBytes(space(spaceApproval, r.Order[:], u64(control.approved)), c.Approval)
-	control.approved++
+	t.putBytes(space(spaceApproval, r.Order[:], u64(t.index)), c.Approval)
 	t.notable()
 	return Result{}, t.advance(c.At)
 }
