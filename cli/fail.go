@@ -72,7 +72,7 @@ func describe(err error) (failure, int) {
 		return failure{Code: "usage", Message: usage.Error()}, exitUsage
 	case errors.As(err, &refused):
 		message := refused.Message
-		if err != error(refused) && refused.ReturnCode == 0 { // the step that failed stands before it
+		if err.Error() != refused.Error() && refused.ReturnCode == 0 { // the step that failed stands before it
 			message = err.Error()
 			if refused.Hint != "" {
 				return failure{Code: string(refused.Code), Message: message}, exitFailed

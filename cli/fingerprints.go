@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -45,7 +44,7 @@ func (i *invocation) checkFingerprints(folder *workstation.Folder, instance stri
 }
 
 func (i *invocation) showFingerprints(units map[uint32][]byte) {
-	var w io.Writer = i.s.Out
+	w := i.s.Out
 	if i.json {
 		w = i.s.Err
 	}

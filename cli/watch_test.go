@@ -254,7 +254,7 @@ func (s *screen) wait(t *testing.T, pattern string) {
 		select {
 		case <-wrote:
 		case <-deadline.C:
-			t.Fatal(fmt.Sprintf("%s was not shown in 30 s:\n%q", pattern, text))
+			t.Fatalf("%s was not shown in 30 s:\n%q", pattern, text)
 		}
 	}
 }
