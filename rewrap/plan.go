@@ -45,7 +45,7 @@ func Plan(s Situation) []fsm.Assignment {
 	if !working(s.Rotation.State) || len(s.Live) == 0 {
 		return nil
 	}
-	p := &plan{Situation: s, load: map[uint32]int{}, stuck: map[uint32]bool{}, silent: map[uint32]bool{}}
+	p := &plan{Situation: s, load: map[uint32]int{}, writes: map[uint32]int{}, stuck: map[uint32]bool{}, silent: map[uint32]bool{}}
 	for _, u := range s.Live {
 		p.load[u.Number] = 0
 	}
@@ -84,11 +84,12 @@ func Plan(s Situation) []fsm.Assignment {
 }
 
 // plan is a situation, how much each live unit has to do in it (partitions to
-// write and to verify), and which units got on with nothing for a lease:
-// writing (stuck) and verifying (silent).
+// write, and those and partitions to verify together), and which units got on
+// with nothing for a lease: writing (stuck) and verifying (silent).
 type plan struct {
 	Situation
 	load   map[uint32]int
+	writes map[uint32]int
 	stuck  map[uint32]bool
 	silent map[uint32]bool
 }
@@ -118,6 +119,7 @@ func (p *plan) lives(unit uint32) bool { _, ok := p.load[unit]; return ok }
 func (p *plan) count(q fsm.Partition, n int) {
 	if p.lives(q.Owner) && !q.Written() {
 		p.load[q.Owner] += n
+		p.writes[q.Owner] += n
 	}
 	if p.lives(q.Verifier) && q.Verified == 0 {
 		p.load[q.Verifier] += n
@@ -158,12 +160,12 @@ func (p *plan) keepsOwner(q fsm.Partition) bool {
 	return p.lives(q.Owner) && (p.questioned(q) || !p.stuck[q.Owner] || p.moving(nil) == 0)
 }
 
-// moving is the unit to write that has the least to do of those that are not
-// stuck: operational units before recovery units, none to avoid; 0: there is
-// none.
+// moving is the unit to write that has the least to write of those that are
+// not stuck: operational units before recovery units, none to avoid; 0: there
+// is none.
 func (p *plan) moving(avoid []uint32) uint32 {
 	for _, role := range []fsm.Role{fsm.RoleOperational, fsm.RoleRecovery} {
-		if n := p.least(func(u Live) bool { return u.Role == role && !p.stuck[u.Number] && !slices.Contains(avoid, u.Number) }); n != 0 {
+		if n := p.least(p.toWrite, func(u Live) bool { return u.Role == role && !p.stuck[u.Number] && !slices.Contains(avoid, u.Number) }); n != 0 {
 			return n
 		}
 	}
@@ -179,10 +181,10 @@ func (p *plan) owner(avoid []uint32) uint32 {
 	if n := p.moving(nil); n != 0 {
 		return n
 	}
-	if n := p.least(func(u Live) bool { return u.Role == fsm.RoleOperational }); n != 0 {
+	if n := p.least(p.toWrite, func(u Live) bool { return u.Role == fsm.RoleOperational }); n != 0 {
 		return n
 	}
-	return p.least(func(Live) bool { return true })
+	return p.least(p.toWrite, func(Live) bool { return true })
 }
 
 // keepsVerifier: it may verify, and gets on, or waits for a blob, or was not
@@ -199,23 +201,36 @@ func (p *plan) mayVerify(q fsm.Partition, unit uint32) bool {
 // verifier chooses another one than the present; a silent one only where the
 // present may not verify at all. 0: there is nobody.
 func (p *plan) verifier(q fsm.Partition) uint32 {
-	n := p.least(func(u Live) bool { return u.Number != q.Verifier && p.mayVerify(q, u.Number) && !p.silent[u.Number] })
+	n := p.least(p.toVerify, func(u Live) bool { return u.Number != q.Verifier && p.mayVerify(q, u.Number) && !p.silent[u.Number] })
 	if n == 0 && !p.mayVerify(q, q.Verifier) {
-		n = p.least(func(u Live) bool { return p.mayVerify(q, u.Number) })
+		n = p.least(p.toVerify, func(u Live) bool { return p.mayVerify(q, u.Number) })
 	}
 	return n
 }
 
+// toWrite and toVerify weigh what units have to do: who writes is chosen by
+// what there is to write, who verifies by all of it, recovery units first,
+// since they have nothing else to do.
+func (p *plan) toWrite(u Live) [2]int { return [2]int{p.writes[u.Number], p.load[u.Number]} }
+
+func (p *plan) toVerify(u Live) [2]int {
+	if u.Role == fsm.RoleRecovery {
+		return [2]int{p.load[u.Number], 0}
+	}
+	return [2]int{p.load[u.Number], 1}
+}
+
 // least gives the fitting unit with the least to do, the lowest number among
 // equals; 0 if none fits.
-func (p *plan) least(fits func(Live) bool) uint32 {
-	best := uint32(0)
+func (p *plan) least(weigh func(Live) [2]int, fits func(Live) bool) uint32 {
+	best, least := uint32(0), [2]int{}
 	for _, u := range p.Live {
 		if !fits(u) {
 			continue
 		}
-		if best == 0 || p.load[u.Number] < p.load[best] || p.load[u.Number] == p.load[best] && u.Number < best {
-			best = u.Number
+		w := weigh(u)
+		if c := slices.Compare(w[:], least[:]); best == 0 || c < 0 || c == 0 && u.Number < best {
+			best, least = u.Number, w
 		}
 	}
 	return best
