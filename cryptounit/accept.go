@@ -2,6 +2,7 @@ package cryptounit
 
 import (
 	"crypto/hpke"
+	"slices"
 
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -18,7 +19,7 @@ func (c *content) mine(o *order.Order) error {
 		return refuse(ErrOrderForeign, "it does not name crypto unit %d (%v) with identity %v", c.Number, c.Role, c.identityKey())
 	}
 	if c.Cluster.IsZero() {
-		if o.Kind == order.Init || o.Kind == order.Recover || o.Kind == order.Cancel {
+		if o.Kind == order.Init || o.Kind == order.Recover {
 			return nil
 		}
 		return refuse(ErrOrderForeign, "this unit belongs to no cluster yet")
@@ -100,6 +101,9 @@ func (u *Unit) acceptable(o *order.Order) error {
 	if err := c.mine(o); err != nil {
 		return err
 	}
+	if !slices.Contains(o.Participants(), c.Number) {
+		return refuse(order.ErrNotNamed, "it is neither source nor target")
+	}
 	if c.openDigest() != (order.Digest{}) {
 		return ErrOrderOpen
 	}
@@ -148,6 +152,9 @@ func (c *content) verified(evidence *order.Evidence, step order.Step) (*order.Re
 	list, err := c.administrators()
 	if err != nil {
 		return nil, err
+	}
+	if evidence == nil {
+		return nil, refuse(ErrNoOrder, "there is no evidence")
 	}
 	record, err := evidence.Verify(list)
 	if err != nil {

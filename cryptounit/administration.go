@@ -64,6 +64,9 @@ func (u *Unit) ChangeAdministrators(signed order.SignedOrder) error {
 	if o, err = u.content.authorised(signed, order.Administration); err != nil {
 		return err
 	}
+	if next, err := order.DecodeAdministrators(o.Subject.Administrators); err != nil || next.Imprint() {
+		return refuse(order.ErrThresholdZero, "only zeroizing brings imprint mode back")
+	}
 	return u.update(func(c *content) error {
 		c.Administrators, c.LastOrder = o.Subject.Administrators, o.Number
 		return nil
@@ -90,14 +93,13 @@ func (u *Unit) DestroyRetired(signed order.SignedOrder) error {
 	}
 	return u.update(func(c *content) error {
 		c.LastOrder = o.Number
-		for i, r := range c.Retired {
-			if r.Pattern == o.Subject.Pattern {
+		for i := len(c.Retired) - 1; i >= 0; i-- { // an operational unit keeps none
+			if c.Retired[i].Pattern == o.Subject.Pattern {
 				c.Retired = append(c.Retired[:i:i], c.Retired[i+1:]...)
 				c.retired = append(c.retired[:i:i], c.retired[i+1:]...)
-				return nil
 			}
 		}
-		return nil // an operational unit keeps none
+		return nil
 	})
 }
 

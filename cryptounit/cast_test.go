@@ -319,7 +319,9 @@ func (c *cast) committed() *story {
 	return c.begin(order.Rotate, nil).accept().generate().load().commit()
 }
 
-func (c *cast) pattern(n uint32) masterkey.Pattern { return c.unit(n).Status().Registers.CurrentPattern }
+func (c *cast) pattern(n uint32) masterkey.Pattern {
+	return c.unit(n).Status().Registers.CurrentPattern
+}
 
 // header is that of the i-th key of a class.
 func (c *cast) header(i int, use Use, class order.Class) Header {

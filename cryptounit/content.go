@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -98,8 +99,53 @@ func (c *content) check() error {
 		(c.next != nil) != (c.Registers.New != masterkey.NewEmpty) || len(c.retired) != len(c.Retired) {
 		return fmt.Errorf("its registers and its words disagree")
 	}
-	if c.Generation == 0 || c.Number == 0 {
-		return fmt.Errorf("it has no generation or number")
+	if c.Generation == 0 || c.Generation > math.MaxInt64 || c.Number == 0 || c.Role != order.Operational && c.Role != order.Recovery {
+		return fmt.Errorf("it has no generation, number or role")
+	}
+	if !c.current.of(c.Registers.CurrentPattern) || !c.next.of(c.Registers.NewPattern) {
+		return fmt.Errorf("a register holds another key than its pattern says")
+	}
+	for i, r := range c.Retired {
+		if c.Role != order.Recovery || c.retired[i] == nil || !c.retired[i].of(r.Pattern) {
+			return fmt.Errorf("it has a retired key that is not what it says")
+		}
+	}
+	if _, err := order.DecodeAdministrators(c.Administrators); err != nil {
+		return err
+	}
+	return c.checkOpen()
+}
+
+// checkOpen: what belongs to an open order is there with it, and with it alone.
+func (c *content) checkOpen() error {
+	open := c.Open
+	if open == nil {
+		open = new(openOrder)
+	}
+	active := c.openDigest() != (order.Digest{})
+	if (c.importer != nil) != (len(open.Importer) > 0) || len(c.parts) != len(open.Parts) {
+		return fmt.Errorf("its importer key or its parts and its words disagree")
+	}
+	for _, part := range c.parts {
+		if part == nil {
+			return fmt.Errorf("a part is missing")
+		}
+	}
+	if !active && (c.importer != nil || c.next != nil || len(c.parts) > 0) {
+		return fmt.Errorf("it holds secrets of an order that is not open")
+	}
+	if c.next != nil && open.Pattern != c.Registers.NewPattern {
+		return fmt.Errorf("its new register holds another key than its order brought")
+	}
+	if c.Open == nil || open.Cleared {
+		return nil
+	}
+	signed, err := order.DecodeSignedOrder(open.Order)
+	if err != nil {
+		return err
+	}
+	if signed.Digest() != open.Digest {
+		return fmt.Errorf("its open order has another digest")
 	}
 	return nil
 }
@@ -148,29 +194,49 @@ func unmarshalContent(b []byte) (*content, error) {
 	if len(b)%(1+secretSize) != 0 || len(b) < 4*(1+secretSize) {
 		return nil, fmt.Errorf("it is cut off")
 	}
-	var all []*secret
+	waiting := 0
+	if c.Open != nil {
+		waiting = len(c.Open.Parts)
+	}
+	if n := len(b) / (1 + secretSize); n != 4+waiting+len(c.Retired) {
+		return nil, fmt.Errorf("it has %d secrets", n)
+	}
+	all, err := unmarshalSecrets(b)
+	if err != nil {
+		return nil, err
+	}
+	c.identity, c.current, c.next, c.importer = all[0], all[1], all[2], all[3]
+	c.parts, c.retired = all[4:4+waiting:4+waiting], all[4+waiting:]
+	if err := c.check(); err != nil {
+		freeAll(all)
+		return nil, err
+	}
+	return c, nil
+}
+
+// unmarshalSecrets moves the secrets out of b, which it erases.
+func unmarshalSecrets(b []byte) (all []*secret, err error) {
 	for ; len(b) > 0; b = b[1+secretSize:] {
 		if absent := make([]byte, 1+secretSize); bytes.Equal(b[:1+secretSize], absent) {
 			all = append(all, nil)
 			continue
 		}
 		if b[0] != 1 {
+			freeAll(all)
 			return nil, fmt.Errorf("it has a secret that is neither there nor absent")
 		}
 		s, err := secretOf(b[1 : 1+secretSize])
 		if err != nil {
+			freeAll(all)
 			return nil, err
 		}
 		all = append(all, s)
 	}
-	c.identity, c.current, c.next, c.importer = all[0], all[1], all[2], all[3]
-	waiting := 0
-	if c.Open != nil {
-		waiting = len(c.Open.Parts)
+	return all, nil
+}
+
+func freeAll(secrets []*secret) {
+	for _, s := range secrets {
+		s.free()
 	}
-	if len(all) != 4+waiting+len(c.Retired) {
-		return nil, fmt.Errorf("it has %d secrets", len(all))
-	}
-	c.parts, c.retired = all[4:4+waiting], all[4+waiting:]
-	return c, c.check()
 }

@@ -27,6 +27,17 @@ func (u *Unit) Activate(evidence *order.Evidence) (order.SignedStatement, error)
 	return u.step(evidence, order.StepActivate, order.Activated, u.activate)
 }
 
+// rewrapped refuses evidence about fewer keys than this unit knows of: what was verified is signed, how much there was to
+// verify is not.
+func (c *content) rewrapped(record *order.Record) error {
+	for _, n := range c.Open.Notes {
+		if n.Partition >= order.Partitions(record.Last) {
+			return refuse(order.ErrCensus, "this unit rewrapped partition %d, which 1..%d does not have", n.Partition, record.Last)
+		}
+	}
+	return nil
+}
+
 // SetImmediate ends an init with key parts: the committed key goes to the
 // Empty current register. It states `activated`.
 func (u *Unit) SetImmediate(evidence *order.Evidence) (order.SignedStatement, error) {
@@ -54,7 +65,7 @@ func (u *Unit) activate(c *content) error {
 	if err != nil {
 		return err
 	}
-	if c.Role == order.Recovery && c.current != nil && o.Retire == order.Keep {
+	if c.Role == order.Recovery && c.current != nil && o.Retire == order.Keep && !c.retains(c.Registers.CurrentPattern) {
 		c.Retired = append(c.Retired, retiredKey{c.Registers.CurrentPattern, u.now().Unix()})
 		c.retired = append(c.retired, c.current)
 	}
@@ -77,6 +88,11 @@ func (u *Unit) step(evidence *order.Evidence, step order.Step, kind order.Statem
 	if u.content.Open.Pattern.IsZero() {
 		return order.SignedStatement{}, refuse(masterkey.ErrNewEmpty, "nothing was loaded under this order")
 	}
+	if step == order.StepActivate {
+		if err := u.content.rewrapped(record); err != nil {
+			return order.SignedStatement{}, err
+		}
+	}
 	return u.stated(&order.Statement{Kind: kind, Order: record.Digest, Pattern: u.content.Open.Pattern}, change)
 }
 
@@ -95,6 +111,9 @@ func (u *Unit) ClearNew(evidence *order.Evidence) (order.SignedStatement, error)
 	list, err := c.administrators()
 	if err != nil {
 		return none, err
+	}
+	if evidence == nil {
+		return none, refuse(order.ErrNotCancelled, "there is no evidence")
 	}
 	record, err := evidence.Verify(list)
 	if err != nil {
@@ -122,7 +141,8 @@ func (u *Unit) ClearNew(evidence *order.Evidence) (order.SignedStatement, error)
 		}
 		c.Registers, c.next, c.importer, c.parts = registers, nil, nil, nil
 		c.Open = &openOrder{Digest: record.Digest, Cleared: true}
-		c.LastOrder = max(c.LastOrder, record.Order.Number, record.Cancel.Number)
+		// Not the cancel's own number: one administrator alone signs that, and a high one would bar every later order.
+		c.LastOrder = max(c.LastOrder, record.Order.Number)
 		if c.Cluster.IsZero() { // the statement is bound to the cluster of the order
 			c.Cluster, c.Instance, c.Incarnation = record.Order.Cluster, record.Order.Instance, record.Order.Incarnation
 		}

@@ -19,6 +19,9 @@ func (u *Unit) BeginPartition(digest order.Digest, partition, pass uint32) error
 	if err := u.content.rewrapping(digest); err != nil {
 		return err
 	}
+	if partition >= order.MaxPartitions {
+		return refuse(ErrPartition, "there is no partition %d", partition)
+	}
 	n := note{partition, pass}
 	if u.content.Open.noted(n) {
 		return nil
@@ -98,7 +101,7 @@ func (c *content) rewrap(blobs [][]byte) (RewrapResult, error) {
 			continue
 		}
 		p := blobPurpose(Use(blob[1]))
-		opened, err := from[p].open(material[:0], blob[n:], blob[:n])
+		opened, err := from.of(p).open(material[:0], blob[n:], blob[:n])
 		if err != nil {
 			result.Failed = append(result.Failed, i)
 			continue
@@ -106,7 +109,7 @@ func (c *content) rewrap(blobs [][]byte) (RewrapResult, error) {
 		start := len(arena)
 		arena = append(arena, blob[:n]...)
 		copy(arena[start+patternOffset:], newPattern[:])
-		if arena, err = to[p].seal(arena, opened, arena[start:]); err != nil {
+		if arena, err = to.of(p).seal(arena, opened, arena[start:]); err != nil {
 			return RewrapResult{}, err
 		}
 		result.Blobs[i] = arena[start:len(arena):len(arena)]
@@ -115,31 +118,44 @@ func (c *content) rewrap(blobs [][]byte) (RewrapResult, error) {
 	return result, nil
 }
 
-// newOpeners and newSealers hold one derivation a purpose for a whole batch.
-func newOpeners(register *secret) (map[purpose]*batchOpener, error) {
-	openers := map[purpose]*batchOpener{}
-	for _, p := range []purpose{purposeBlob, purposeKEK} {
-		x, err := register.xaes(p)
-		if err != nil {
-			return nil, err
-		}
-		openers[p] = x.newOpener()
+// pair has one of something for each purpose that seals blobs.
+type pair[T any] struct{ blob, kek T }
+
+func (p *pair[T]) of(purpose purpose) T {
+	if purpose == purposeKEK {
+		return p.kek
 	}
-	return openers, nil
+	return p.blob
 }
 
-func newSealers(register *secret) (map[purpose]*batchSealer, error) {
-	sealers := map[purpose]*batchSealer{}
-	for _, p := range []purpose{purposeBlob, purposeKEK} {
-		x, err := register.xaes(p)
-		if err != nil {
-			return nil, err
-		}
-		if sealers[p], err = x.newBatch(); err != nil {
-			return nil, err
-		}
+// newOpeners and newSealers hold one derivation a purpose for a whole batch.
+func newOpeners(register *secret) (openers pair[*batchOpener], err error) {
+	blob, kek, err := register.both()
+	if err != nil {
+		return openers, err
 	}
-	return sealers, nil
+	return pair[*batchOpener]{blob.newOpener(), kek.newOpener()}, nil
+}
+
+func newSealers(register *secret) (sealers pair[*batchSealer], err error) {
+	blob, kek, err := register.both()
+	if err != nil {
+		return sealers, err
+	}
+	if sealers.blob, err = blob.newBatch(); err != nil {
+		return sealers, err
+	}
+	sealers.kek, err = kek.newBatch()
+	return sealers, err
+}
+
+// both derives the two subkeys that seal blobs.
+func (s *secret) both() (blob, kek *xaes, err error) {
+	if blob, err = s.xaes(purposeBlob); err != nil {
+		return nil, nil, err
+	}
+	kek, err = s.xaes(purposeKEK)
+	return blob, kek, err
 }
 
 // Verifier compares both epochs of one partition, blob by blob. It is for one
@@ -147,8 +163,8 @@ func newSealers(register *secret) (map[purpose]*batchSealer, error) {
 type Verifier struct {
 	unit *Unit
 	said order.Statement
-	old  map[purpose]*batchOpener
-	next map[purpose]*batchOpener
+	old  pair[*batchOpener]
+	next pair[*batchOpener]
 	// The patterns that the blobs must name.
 	oldPattern, newPattern [masterkey.ShortSize]byte
 	instance               order.ID
@@ -222,12 +238,12 @@ func (v *Verifier) compare(current, next []byte) error {
 		return refuse(ErrNotEqual, "the headers differ")
 	}
 	p := blobPurpose(Use(current[1]))
-	was, err := v.old[p].open(v.was[:0], current[n:], current[:n])
+	was, err := v.old.of(p).open(v.was[:0], current[n:], current[:n])
 	if err != nil {
 		return refuse(ErrBlob, "the current one is not what was sealed")
 	}
 	defer clear(was)
-	is, err := v.next[p].open(v.is[:0], next[m:], next[:m])
+	is, err := v.next.of(p).open(v.is[:0], next[m:], next[:m])
 	if err != nil {
 		return refuse(ErrBlob, "the rewrapped one is not what was sealed")
 	}

@@ -186,7 +186,7 @@ func TestACancelClearsAndUsesTheNumber(t *testing.T) {
 			if _, err := u.ClearNew(cancelled); err != nil {
 				t.Fatal(err)
 			}
-			if st := u.Status(); !st.OpenOrder.IsZero() || st.LastOrder != c.number {
+			if st := u.Status(); !st.OpenOrder.IsZero() || st.LastOrder != s.order.Number {
 				t.Errorf("unit %d: %+v", st.Number, st)
 			}
 		}

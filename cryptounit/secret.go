@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+
+	"tumbler/cryptounit/masterkey"
 )
 
 // secretSize is the size in bytes of everything that a page of its own keeps: registers, parts, retired keys.
@@ -63,6 +65,15 @@ func secretOf(b []byte) (*secret, error) {
 	return s, nil
 }
 
+// of reports whether s is the master key of a pattern; an absent one is of the zero pattern.
+func (s *secret) of(p masterkey.Pattern) (same bool) {
+	if s == nil {
+		return p.IsZero()
+	}
+	inSecret(func() { same = masterkey.PatternOf(s.bytes) == p })
+	return same
+}
+
 // free erases. A freed secret must not be used.
 func (s *secret) free() {
 	if s == nil || s.region == nil {
@@ -77,7 +88,7 @@ func (s *secret) free() {
 const redacted = "[redacted]"
 
 // Format prints [redacted] for every verb.
-func (s *secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+func (s secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
 // MarshalText gives [redacted].
-func (s *secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (s secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

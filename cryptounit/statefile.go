@@ -57,7 +57,10 @@ func (f *stateFile) seal(content []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(head, sealed...), nil
+	if file := append(head, sealed...); len(file) <= stateLimit {
+		return file, nil
+	}
+	return nil, fmt.Errorf("it would have more than %d bytes, and not be read again", stateLimit)
 }
 
 // open is the inverse of seal.

@@ -25,6 +25,9 @@ func (u *Unit) Generate(evidence *order.Evidence) (order.SignedStatement, []orde
 	if err := u.content.peers(record); err != nil {
 		return none, nil, err
 	}
+	if u.content.Open.Activated { // its envelopes are erased
+		return none, nil, ErrActivated
+	}
 	s := &order.Statement{Kind: order.Generated, Order: record.Digest}
 	var envelopes []order.Envelope
 	signed, err := u.stated(s, func(c *content) error {
@@ -207,6 +210,9 @@ func (c *content) checkEnvelope(record *order.Record, e *order.Envelope, pattern
 }
 
 func (c *content) openEnvelope(e *order.Envelope, info []byte) ([]byte, error) {
+	if e.Suite != order.SuiteHPKE {
+		return nil, refuse(ErrEnvelope, "suite %d is unknown", e.Suite)
+	}
 	key, err := kem().NewPrivateKey(c.importer.bytes)
 	if err != nil {
 		return nil, err

@@ -111,9 +111,7 @@ func (u *Unit) Close() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.content != nil {
-		for _, s := range u.content.secrets() {
-			s.free()
-		}
+		freeAll(u.content.secrets())
 	}
 	u.content, u.stopped = nil, ErrClosed
 	return nil
