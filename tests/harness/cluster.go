@@ -1,0 +1,198 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tumbler/api/client"
+)
+
+// Cluster is real processes, for one test.
+type Cluster struct {
+	Nodes    []*Node // by number, from 1
+	Instance string
+	APIKey   string // a Manager's secret
+
+	t      testing.TB
+	dir    string
+	binary string
+	health *http.Client
+	order  string // digest of the rotation that was started last
+}
+
+// NewCluster starts that many operational and recovery nodes (crypto units are numbered from 1, operational ones first),
+// makes them one cluster, and initialises it with two administrators, both of whom must sign.
+func NewCluster(t testing.TB, operational, recovery int) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, dir: t.TempDir(), Instance: uuid.NewString(), binary: os.Getenv(binaryEnv), health: &http.Client{Timeout: 5 * time.Second}}
+	if c.binary == "" {
+		t.Fatal("there is no program to run: the package's TestMain calls harness.Main")
+	}
+	t.Cleanup(c.end)
+	c.prepare(operational, recovery)
+	for _, n := range c.Nodes {
+		n.start(t, c.binary)
+	}
+	for _, n := range c.Nodes {
+		c.waitHealthy(n, "/healthz")
+	}
+	c.form()
+	c.MustRun("tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2",
+		"--administrators", "2", "--name", "Alice", "--name", "Bob", "--yes")
+	return c
+}
+
+// prepare writes certificates, keys and configurations.
+func (c *Cluster) prepare(operational, recovery int) {
+	c.t.Helper()
+	ports, err := freePorts(operational + recovery)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.MustRun("pki", "init", "--dir", c.path("pki"))
+	c.MustRun("pki", "client", "--dir", c.path("pki"), "--name", "admin")
+	c.mkdir("tke")
+	c.write("gossip.key", newKey())
+	for i, port := range ports {
+		n := &Node{Number: uint32(i + 1), Role: "operational", port: port}
+		if i >= operational {
+			n.Role = "recovery"
+		}
+		name := fmt.Sprintf("node-%d", n.Number)
+		n.Dir = c.path(name)
+		c.mkdir(name)
+		c.MustRun("pki", "node", "--dir", c.path("pki"), "--number", fmt.Sprint(n.Number))
+		c.write(name+"/sealing.key", newKey())
+		c.write(name+"/node.yaml", c.configuration(n))
+		c.Nodes = append(c.Nodes, n)
+	}
+}
+
+// configuration has longer timeouts than the defaults: two cores run five nodes under the race detector.
+func (c *Cluster) configuration(n *Node) string {
+	return fmt.Sprintf(`instance: %s
+number: %d
+role: %s
+data_dir: data
+listen: {api: %d, cluster: %d, gossip: %d, health_loopback_plaintext: %d}
+tls: {ca: ../pki/ca.pem, cert: ../pki/node-%[2]d.pem, key: ../pki/node-%[2]d.key}
+gossip: {key_file: ../gossip.key}
+sealing: {key_file: sealing.key}
+timeouts: {heartbeat: 1s, election: 1s, lease: 6s, fence: 90s}
+log: {level: debug, format: text}
+`, c.Instance, n.Number, n.Role, n.port, n.port+1, n.port+2, n.port+3)
+}
+
+// form makes the nodes one cluster.
+func (c *Cluster) form() {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	founded, err := c.Admin(1).Bootstrap(ctx)
+	if err != nil {
+		c.t.Fatalf("bootstrap: %v", err)
+	}
+	c.APIKey = founded.APIKey.Secret
+	for _, n := range c.Nodes[1:] {
+		token, err := c.Admin(1).CreateToken(ctx, client.CreateTokenRequest{Unit: n.Number})
+		if err != nil {
+			c.t.Fatalf("a join token for node %d: %v", n.Number, err)
+		}
+		if _, err := c.Admin(n.Number).Join(ctx, fmt.Sprintf("localhost:%d", c.Nodes[0].port+1), token.Secret); err != nil {
+			c.t.Fatalf("node %d joins: %v", n.Number, err)
+		}
+	}
+	c.WaitReady()
+}
+
+// end ends every process and tells what a failed test needs.
+func (c *Cluster) end() {
+	for _, n := range c.Nodes {
+		if n.Running() {
+			_ = n.command.Process.Signal(syscall.SIGKILL)
+			<-n.ended
+		}
+		if race := n.races(); race != "" {
+			c.t.Errorf("node %d has a data race:\n%s", n.Number, race)
+		}
+	}
+	if !c.t.Failed() {
+		return
+	}
+	for _, n := range c.Nodes {
+		c.t.Logf("the log of node %d ends so%s:\n%s", n.Number, n.why(), n.logTail())
+	}
+}
+
+// Node gives a node by its number.
+func (c *Cluster) Node(number uint32) *Node {
+	c.t.Helper()
+	if number == 0 || int(number) > len(c.Nodes) {
+		c.t.Fatalf("there is no node %d", number)
+	}
+	return c.Nodes[number-1]
+}
+
+// Operational gives the numbers of the units that serve callers.
+func (c *Cluster) Operational() []uint32 { return c.numbers("operational") }
+
+// Recovery gives the numbers of the units that hold the master key as backup.
+func (c *Cluster) Recovery() []uint32 { return c.numbers("recovery") }
+
+// All gives every number.
+func (c *Cluster) All() []uint32 { return c.numbers("") }
+
+func (c *Cluster) numbers(role string) (numbers []uint32) {
+	for _, n := range c.Nodes {
+		if role == "" || n.Role == role {
+			numbers = append(numbers, n.Number)
+		}
+	}
+	return numbers
+}
+
+func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }
+
+func (c *Cluster) mkdir(name string) {
+	c.t.Helper()
+	if err := os.Mkdir(c.path(name), 0o700); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *Cluster) write(name, content string) {
+	c.t.Helper()
+	if err := os.WriteFile(c.path(name), []byte(content), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// addresses of the nodes that may answer, the preferred first.
+func (c *Cluster) addresses(preferred ...uint32) []string {
+	c.t.Helper()
+	var list []string
+	for _, number := range preferred {
+		list = append(list, c.Node(number).Address())
+	}
+	if len(preferred) > 0 {
+		return list
+	}
+	for _, n := range c.Nodes {
+		if n.answers() {
+			list = append(list, n.Address())
+		}
+	}
+	if len(list) == 0 {
+		c.t.Fatalf("no node runs: %s", strings.Join(list, ", "))
+	}
+	return list
+}

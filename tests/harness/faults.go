@@ -1,0 +1,71 @@
+package harness
+
+import (
+	"syscall"
+	"time"
+)
+
+// Kill ends nodes with SIGKILL, paused ones too, and waits until they are gone. All are sent the signal before any is
+// waited for.
+func (c *Cluster) Kill(numbers ...uint32) {
+	c.t.Helper()
+	c.finish(syscall.SIGKILL, numbers)
+}
+
+// Stop ends nodes with SIGTERM and waits for them; one that does not end cleanly fails the test.
+func (c *Cluster) Stop(numbers ...uint32) {
+	c.t.Helper()
+	c.finish(syscall.SIGTERM, numbers)
+	for _, number := range numbers {
+		if state := c.Node(number).command.ProcessState; !state.Success() {
+			c.t.Fatalf("node %d was asked to stop, and ended with %v", number, state)
+		}
+	}
+}
+
+func (c *Cluster) finish(signal syscall.Signal, numbers []uint32) {
+	c.t.Helper()
+	for _, number := range numbers {
+		c.Node(number).signal(c.t, signal)
+	}
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for _, number := range numbers {
+		select {
+		case <-c.Node(number).ended:
+		case <-limit.C:
+			c.t.Fatalf("node %d does not end after %v", number, signal)
+		}
+	}
+}
+
+// Start starts nodes that have ended, and waits until they have caught up and serve.
+func (c *Cluster) Start(numbers ...uint32) {
+	c.t.Helper()
+	for _, number := range numbers {
+		c.Node(number).start(c.t, c.binary)
+	}
+	for _, number := range numbers {
+		c.waitHealthy(c.Node(number), "/readyz")
+	}
+}
+
+// Pause stops nodes with SIGSTOP: they keep everything and answer nothing, until Resume.
+func (c *Cluster) Pause(numbers ...uint32) {
+	c.t.Helper()
+	for _, number := range numbers {
+		n := c.Node(number)
+		n.signal(c.t, syscall.SIGSTOP)
+		n.paused = true
+	}
+}
+
+// Resume has paused nodes go on.
+func (c *Cluster) Resume(numbers ...uint32) {
+	c.t.Helper()
+	for _, number := range numbers {
+		n := c.Node(number)
+		n.signal(c.t, syscall.SIGCONT)
+		n.paused = false
+	}
+}

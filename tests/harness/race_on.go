@@ -1,0 +1,6 @@
+//go:build race
+
+package harness
+
+// raceDetector: the tests have it, and so does the program that they run.
+const raceDetector = true

@@ -1,0 +1,114 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"tumbler/api/client"
+)
+
+// Rotation gives the rotation under way, or the last one, as the first running node sees it.
+func (c *Cluster) Rotation() (status client.RotationStatus) {
+	c.t.Helper()
+	admin := c.Admin()
+	c.WaitFor("the rotation's status", func() (bool, string) {
+		var err error
+		status, err = admin.Rotation(c.t.Context())
+		return err == nil, fmt.Sprint(err)
+	})
+	return status
+}
+
+// StartRotation signs and hands in a rotation, and returns as soon as it is accepted. From then on it is the one that is
+// waited for.
+func (c *Cluster) StartRotation(flags ...string) {
+	c.t.Helper()
+	out := c.MustRun(append([]string{"tke", "auto-mk-rotate", "--detach", "--output", "json"}, flags...)...)
+	var accepted struct {
+		Digest string `json:"digest"`
+	}
+	if err := json.Unmarshal([]byte(out[max(strings.Index(out, "{"), 0):]), &accepted); err != nil || accepted.Digest == "" {
+		c.t.Fatalf("a rotation was handed in, and this is no digest of it: %s", out)
+	}
+	c.order = accepted.Digest
+}
+
+// WaitState waits until the rotation is in one of the states, and gives it. A rotation that is over or blocked, and was
+// not waited for, fails the test at once.
+func (c *Cluster) WaitState(states ...string) (status client.RotationStatus) {
+	c.t.Helper()
+	return c.watch(c.Admin(), fmt.Sprintf("the rotation to be %v", states), func(s client.RotationStatus) bool {
+		for _, state := range states {
+			if s.State == state {
+				return true
+			}
+		}
+		if s.State == client.StateBlocked || client.Finished(s.State) {
+			c.t.Fatalf("the rotation is %s (%s), and was to be %v", s.State, s.Waiting, states)
+		}
+		return false
+	})
+}
+
+// WaitRotation waits until the rotation is as asked, told of every change as soon as a node knows it.
+func (c *Cluster) WaitRotation(node uint32, what string, holds func(client.RotationStatus) bool) client.RotationStatus {
+	c.t.Helper()
+	return c.watch(c.Admin(node), what, holds)
+}
+
+func (c *Cluster) watch(admin *client.Client, what string, holds func(client.RotationStatus) bool) client.RotationStatus {
+	c.t.Helper()
+	var version uint64
+	var last string
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		status, err := admin.WaitRotation(c.t.Context(), version, time.Second)
+		if err != nil {
+			last = err.Error()
+			<-again.C
+			continue
+		}
+		if status.Order == nil || status.Order.Digest != c.order {
+			version, last = status.Version, "another order"
+			continue
+		}
+		if holds(status) {
+			return status
+		}
+		version, last = status.Version, fmt.Sprintf("%s (%s): %d of %d rewrapped, %d verified; %+v", status.State, status.Waiting,
+			status.Keys.Rewrapped, status.Keys.Total, status.Keys.Verified, status.Units)
+	}
+	c.t.Fatalf("waited %v for %s; the last seen: %s", patience, what, last)
+	return client.RotationStatus{}
+}
+
+// Entered tells when the rotation entered a state.
+func Entered(s client.RotationStatus, state string) (time.Time, bool) {
+	for _, t := range s.Times {
+		if t.State == state {
+			return t.At, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// MustAgree has every node report its digest of the replicated state at one index; one that differs, or does not answer,
+// fails the test.
+func (c *Cluster) MustAgree() {
+	c.t.Helper()
+	report, err := c.Admin().Digest(c.t.Context())
+	if err != nil {
+		c.t.Fatalf("cluster digest: %v", err)
+	}
+	for _, n := range report.Nodes {
+		if n.Error != "" || n.Differ {
+			c.t.Fatalf("node %d and the others do not agree on the state at index %d: %+v", n.Number, report.Index, report.Nodes)
+		}
+	}
+	if !report.Agreed || len(report.Nodes) != len(c.Nodes) {
+		c.t.Fatalf("not all nodes agree on the state at index %d: %+v", report.Index, report.Nodes)
+	}
+}
