@@ -2,7 +2,6 @@ package rewrap
 
 import (
 	"slices"
-	"time"
 
 	"tumbler/fsm"
 )
@@ -18,13 +17,9 @@ type Live struct {
 type Situation struct {
 	Rotation fsm.Rotation
 	Live     []Live
-	Now      time.Time
-	Lease    time.Duration
-	// Moved is when each unit last got on with writing: a batch of it was
-	// accepted, or it was given something to write.
-	Moved map[uint32]time.Time
-	// Asked is the same for verifying.
-	Asked map[uint32]time.Time
+	// Stuck are units that got on with nothing that they had to write for a
+	// lease, Silent those that had to verify. A Planner judges.
+	Stuck, Silent map[uint32]bool
 	// Findings are those that the leader was told; old passes' do not count.
 	Findings []Finding
 }
@@ -34,8 +29,8 @@ type Situation struct {
 // there is none; another one where the owner is dead or got on with nothing
 // for a lease; a verifier among live units that did not write, the one with
 // the least to do, and another one where that is dead or silent; a new
-// beginning where what was written is spoiled, or where every live unit wrote
-// some of it and there are at least two. Nothing where all is well: planning
+// beginning where what was written is spoiled, or where every live unit, or
+// every one that is not silent, wrote some of it and there are at least two. Nothing where all is well: planning
 // again with the outcome gives nothing.
 //
 // What a dead or stuck unit had is spread over all that may have it. A
@@ -45,12 +40,14 @@ func Plan(s Situation) []fsm.Assignment {
 	if !working(s.Rotation.State) || len(s.Live) == 0 {
 		return nil
 	}
-	p := &plan{Situation: s, load: map[uint32]int{}, writes: map[uint32]int{}, stuck: map[uint32]bool{}, silent: map[uint32]bool{}}
+	p := &plan{Situation: s, load: map[uint32]int{}, writes: map[uint32]int{}}
 	for _, u := range s.Live {
 		p.load[u.Number] = 0
 	}
 	partitions := s.Rotation.Rewrap.Partitions
-	p.judge(partitions)
+	for _, q := range partitions {
+		p.count(q, 1)
+	}
 	var changes []fsm.Assignment
 	for _, q := range partitions {
 		if q.Verified != 0 {
@@ -83,34 +80,12 @@ func Plan(s Situation) []fsm.Assignment {
 	return changes
 }
 
-// plan is a situation, how much each live unit has to do in it (partitions to
-// write, and those and partitions to verify together), and which units got on
-// with nothing for a lease: writing (stuck) and verifying (silent).
+// plan is a situation, and how much each live unit has to do in it: partitions
+// to write, and those and partitions to verify together.
 type plan struct {
 	Situation
 	load   map[uint32]int
 	writes map[uint32]int
-	stuck  map[uint32]bool
-	silent map[uint32]bool
-}
-
-// judge counts and finds who is stuck or silent. Only who has something to do,
-// and does not wait for a blob in question, is judged.
-func (p *plan) judge(partitions []fsm.Partition) {
-	late := func(when map[uint32]time.Time, unit uint32) bool {
-		at, known := when[unit]
-		return known && p.Now.Sub(at) >= p.Lease
-	}
-	for _, q := range partitions {
-		p.count(q, 1)
-		switch {
-		case q.Verified != 0 || p.questioned(q):
-		case q.Written():
-			p.silent[q.Verifier] = late(p.Asked, q.Verifier)
-		default:
-			p.stuck[q.Owner] = late(p.Moved, q.Owner)
-		}
-	}
 }
 
 func (p *plan) lives(unit uint32) bool { _, ok := p.load[unit]; return ok }
@@ -126,9 +101,9 @@ func (p *plan) count(q fsm.Partition, n int) {
 	}
 }
 
-// questioned: the partition has a blob that some unit could not open.
-func (p *plan) questioned(q fsm.Partition) bool {
-	return slices.ContainsFunc(p.Rotation.Bad, func(b fsm.BadBlob) bool { return b.Number >= q.From && b.Number < q.End })
+// questioned: a partition has a blob that some unit could not open.
+func questioned(r fsm.Rotation, q fsm.Partition) bool {
+	return slices.ContainsFunc(r.Bad, func(b fsm.BadBlob) bool { return b.Number >= q.From && b.Number < q.End })
 }
 
 // found: a unit, or any if 0, told that of the partition's present pass.
@@ -143,7 +118,9 @@ func (p *plan) wrote(q fsm.Partition, unit uint32) bool {
 	return slices.Contains(q.Writers, unit) || p.found(FoundWrote, q, unit)
 }
 
-// begin: the partition is to begin again.
+// begin: the partition is to begin again. A silent unit may be slow and no
+// more, so what is written is given up for its silence only where two others
+// can do better.
 func (p *plan) begin(q fsm.Partition) bool {
 	if !q.Written() {
 		return false
@@ -151,13 +128,26 @@ func (p *plan) begin(q fsm.Partition) bool {
 	if p.found(FoundSpoiled, q, 0) {
 		return true
 	}
-	return len(p.Live) > 1 && !slices.ContainsFunc(p.Live, func(u Live) bool { return !p.wrote(q, u.Number) })
+	speaking, canVerify, canSpeaking := 0, 0, 0
+	for _, u := range p.Live {
+		silent, can := p.Silent[u.Number], !p.wrote(q, u.Number)
+		if !silent {
+			speaking++
+		}
+		if can {
+			canVerify++
+		}
+		if can && !silent {
+			canSpeaking++
+		}
+	}
+	return len(p.Live) > 1 && canVerify == 0 || speaking > 1 && canSpeaking == 0
 }
 
 // keepsOwner: it is live and gets on, or waits for a blob, or nobody else is
 // better.
 func (p *plan) keepsOwner(q fsm.Partition) bool {
-	return p.lives(q.Owner) && (p.questioned(q) || !p.stuck[q.Owner] || p.moving(nil) == 0)
+	return p.lives(q.Owner) && (questioned(p.Rotation, q) || !p.Stuck[q.Owner] || p.moving(nil) == 0)
 }
 
 // moving is the unit to write that has the least to write of those that are
@@ -165,7 +155,7 @@ func (p *plan) keepsOwner(q fsm.Partition) bool {
 // is none.
 func (p *plan) moving(avoid []uint32) uint32 {
 	for _, role := range []fsm.Role{fsm.RoleOperational, fsm.RoleRecovery} {
-		if n := p.least(p.toWrite, func(u Live) bool { return u.Role == role && !p.stuck[u.Number] && !slices.Contains(avoid, u.Number) }); n != 0 {
+		if n := p.least(p.toWrite, func(u Live) bool { return u.Role == role && !p.Stuck[u.Number] && !slices.Contains(avoid, u.Number) }); n != 0 {
 			return n
 		}
 	}
@@ -190,7 +180,7 @@ func (p *plan) owner(avoid []uint32) uint32 {
 // keepsVerifier: it may verify, and gets on, or waits for a blob, or was not
 // due yet.
 func (p *plan) keepsVerifier(q fsm.Partition) bool {
-	return p.mayVerify(q, q.Verifier) && (!q.Written() || p.questioned(q) || !p.silent[q.Verifier])
+	return p.mayVerify(q, q.Verifier) && (!q.Written() || questioned(p.Rotation, q) || !p.Silent[q.Verifier])
 }
 
 // mayVerify: it is live, wrote none of the partition, and is not about to.
@@ -201,7 +191,7 @@ func (p *plan) mayVerify(q fsm.Partition, unit uint32) bool {
 // verifier chooses another one than the present; a silent one only where the
 // present may not verify at all. 0: there is nobody.
 func (p *plan) verifier(q fsm.Partition) uint32 {
-	n := p.least(p.toVerify, func(u Live) bool { return u.Number != q.Verifier && p.mayVerify(q, u.Number) && !p.silent[u.Number] })
+	n := p.least(p.toVerify, func(u Live) bool { return u.Number != q.Verifier && p.mayVerify(q, u.Number) && !p.Silent[u.Number] })
 	if n == 0 && !p.mayVerify(q, q.Verifier) {
 		n = p.least(p.toVerify, func(u Live) bool { return p.mayVerify(q, u.Number) })
 	}

@@ -8,6 +8,10 @@ import (
 	"tumbler/fsm"
 )
 
+// parole is after how many leases a unit that was stuck or silent is trusted
+// again, if it has not shown before that it gets on.
+const parole = 4
+
 // Planner is the memory of a leader in one term: when it saw units get on, and
 // what it was told. To lose it costs a lease and nothing else. Its methods are
 // safe for concurrent use.
@@ -17,8 +21,8 @@ type Planner struct {
 	mu       sync.Mutex
 	order    fsm.Digest
 	seen     []sighting // by partition
-	moved    map[uint32]time.Time
-	asked    map[uint32]time.Time
+	writing  watch
+	checking watch
 	findings []Finding
 }
 
@@ -26,7 +30,7 @@ type Planner struct {
 type sighting struct {
 	partition  fsm.Partition
 	questioned bool
-	graced     bool // its owner was given another lease after a question, once
+	graced     bool // its units were given another lease after a question, once
 }
 
 // NewPlanner makes a planner under which a unit that gets on with nothing for
@@ -60,43 +64,110 @@ func (p *Planner) Next(r fsm.Rotation, live []Live, now time.Time) *fsm.AssignPa
 	silent := slices.DeleteFunc(slices.Clone(r.Plan.Units), func(n uint32) bool {
 		return slices.ContainsFunc(live, func(u Live) bool { return u.Number == n })
 	})
+	if p.order != r.Order || len(p.seen) != len(r.Rewrap.Partitions) {
+		p.order, p.seen, p.findings = r.Order, make([]sighting, len(r.Rewrap.Partitions)), nil
+		p.writing, p.checking = newWatch(p.lease), newWatch(p.lease)
+	}
+	for _, n := range silent {
+		p.writing.forget(n)
+		p.checking.forget(n)
+	}
 	p.observe(r, now)
-	changes := Plan(Situation{
-		Rotation: r, Live: live, Now: now, Lease: p.lease, Moved: p.moved, Asked: p.asked, Findings: p.findings,
-	})
+	changes := Plan(Situation{Rotation: r, Live: live, Stuck: p.writing.verdicts(now), Silent: p.checking.verdicts(now), Findings: p.findings})
 	if len(changes) == 0 && slices.Equal(silent, r.Silent) {
 		return nil
 	}
 	return &fsm.AssignPartitions{Order: r.Order, Assignments: changes, Silent: silent, At: fsm.TimeOf(now)}
 }
 
-// observe notes who got on since the last time.
+// observe notes who was given something and who got on since the last time,
+// and judges. Who waits for a blob in question is not judged.
 func (p *Planner) observe(r fsm.Rotation, now time.Time) {
-	if p.order != r.Order || len(p.seen) != len(r.Rewrap.Partitions) {
-		p.order, p.seen, p.findings = r.Order, make([]sighting, len(r.Rewrap.Partitions)), nil
-		p.moved, p.asked = map[uint32]time.Time{}, map[uint32]time.Time{}
-	}
 	for i, is := range r.Rewrap.Partitions {
 		s := &p.seen[i]
-		was := s.partition
-		questioned := (&plan{Situation: Situation{Rotation: r}}).questioned(is)
+		was, asked := s.partition, questioned(r, is)
 		again := is.Lease != was.Lease || is.Pass != was.Pass
-		if again || is.Cursor != was.Cursor {
-			p.moved[is.Owner] = now
-			s.graced = false
+		if again {
+			p.writing.given(is.Owner, now)
+		} else if is.Cursor != was.Cursor {
+			p.writing.gotOn(is.Owner, now)
 		}
 		if again || is.Verifier != was.Verifier || is.Written() != was.Written() {
-			p.asked[is.Verifier] = now
+			p.checking.given(is.Verifier, now)
 		}
-		if is.Verified != was.Verified {
-			p.asked[is.Verified] = now
+		if is.Verified != was.Verified && is.Verified != 0 {
+			p.checking.gotOn(is.Verified, now)
 		}
-		if s.questioned && !questioned && !s.graced {
-			p.moved[is.Owner], p.asked[is.Verifier], s.graced = now, now, true
+		if again || is.Cursor != was.Cursor {
+			s.graced = false
 		}
-		s.partition, s.questioned = is, questioned
+		if s.questioned && !asked && !s.graced {
+			p.writing.given(is.Owner, now)
+			p.checking.given(is.Verifier, now)
+			s.graced = true
+		}
+		s.partition, s.questioned = is, asked
+	}
+	for _, s := range p.seen {
+		switch q := s.partition; {
+		case s.questioned || q.Verified != 0:
+		case q.Written():
+			p.checking.judge(q.Verifier, now)
+		default:
+			p.writing.judge(q.Owner, now)
+		}
 	}
 	p.findings = slices.DeleteFunc(p.findings, func(f Finding) bool {
 		return int(f.Partition) >= len(p.seen) || f.Pass < p.seen[f.Partition].partition.Pass
 	})
+}
+
+// watch is when units last got on with one kind of work, and who did not for a
+// lease. A unit that lost all its work keeps that name for a while: else it
+// would be the least loaded one, and be given all of it again.
+type watch struct {
+	lease time.Duration
+	since map[uint32]time.Time
+	late  map[uint32]time.Time // when it was judged
+}
+
+func newWatch(lease time.Duration) watch {
+	return watch{lease: lease, since: map[uint32]time.Time{}, late: map[uint32]time.Time{}}
+}
+
+// given: the unit has something new to do, and a lease for it.
+func (w *watch) given(unit uint32, now time.Time) { w.since[unit] = now }
+
+// gotOn: the unit showed that it works.
+func (w *watch) gotOn(unit uint32, now time.Time) {
+	w.since[unit] = now
+	delete(w.late, unit)
+}
+
+func (w *watch) forget(unit uint32) {
+	delete(w.since, unit)
+	delete(w.late, unit)
+}
+
+// judge looks whether a unit that has something to do is late.
+func (w *watch) judge(unit uint32, now time.Time) {
+	since, known := w.since[unit]
+	if !known {
+		w.since[unit] = now
+	}
+	if _, late := w.late[unit]; known && !late && now.Sub(since) >= w.lease {
+		w.late[unit] = now
+	}
+}
+
+func (w *watch) verdicts(now time.Time) map[uint32]bool {
+	late := map[uint32]bool{}
+	for unit, at := range w.late {
+		if now.Sub(at) >= parole*w.lease {
+			w.gotOn(unit, now)
+			continue
+		}
+		late[unit] = true
+	}
+	return late
 }
