@@ -4,6 +4,3 @@ package cryptounit
 
 // inSecret runs f. Builds with GOEXPERIMENT=runtimesecret erase what f used.
 func inSecret(f func()) { f() }
-
-// secretMode says whether inSecret erases anything.
-const secretMode = false

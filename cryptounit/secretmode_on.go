@@ -2,10 +2,7 @@
 
 package cryptounit
 
-import "runtime/secret"
+import runtimesecret "runtime/secret"
 
 // inSecret runs f so that registers, stack and heap that it used are erased: at return, and the heap at the next collection.
-func inSecret(f func()) { secret.Do(f) }
-
-// secretMode says whether inSecret erases anything.
-const secretMode = true
+func inSecret(f func()) { runtimesecret.Do(f) }
