@@ -89,7 +89,7 @@ func (c *Cluster) Run(args ...string) (string, error) {
 	command := exec.CommandContext(c.t.Context(), c.binary, args...)
 	command.Env = append(os.Environ(),
 		"TUMBLER_CA="+c.path("pki/ca.pem"), "TUMBLER_CERT="+c.path("pki/client-admin.pem"), "TUMBLER_KEY="+c.path("pki/client-admin.key"),
-		"CLOUDTKEFILES="+c.path("tke"), "TUMBLER_AGE_WORK_FACTOR=8", "TUMBLER_SIGKEY_PASSWORD=a test needs no secret 7",
+		"CLOUDTKEFILES="+c.path("tke"), "TUMBLER_AGE_WORK_FACTOR=10", "TUMBLER_SIGKEY_PASSWORD=a test needs no secret 7",
 		"TUMBLER_INSTANCE="+c.Instance, "TUMBLER_API_KEY="+c.APIKey)
 	if len(c.Nodes) > 0 && args[0] != "pki" {
 		command.Env = append(command.Env, "TUMBLER_ADDRESS="+strings.Join(c.addresses(), ","))

@@ -22,7 +22,7 @@ type Cluster struct {
 	Instance string
 	APIKey   string // a Manager's secret
 
-	t      testing.TB
+	t      *testing.T // of the subtest that runs, see Sub
 	dir    string
 	binary string
 	health *http.Client
@@ -31,7 +31,7 @@ type Cluster struct {
 
 // NewCluster starts that many operational and recovery nodes (crypto units are numbered from 1, operational ones first),
 // makes them one cluster, and initialises it with two administrators, both of whom must sign.
-func NewCluster(t testing.TB, operational, recovery int) *Cluster {
+func NewCluster(t *testing.T, operational, recovery int) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, dir: t.TempDir(), Instance: uuid.NewString(), binary: os.Getenv(binaryEnv), health: &http.Client{Timeout: 5 * time.Second}}
 	if c.binary == "" {
@@ -112,6 +112,17 @@ func (c *Cluster) form() {
 		}
 	}
 	c.WaitReady()
+}
+
+// Sub runs a subtest; what fails in the cluster meanwhile fails it.
+func (c *Cluster) Sub(name string, test func(t *testing.T)) {
+	c.t.Helper()
+	parent := c.t
+	defer func() { c.t = parent }()
+	parent.Run(name, func(t *testing.T) {
+		c.t = t
+		test(t)
+	})
 }
 
 // end ends every process and tells what a failed test needs.

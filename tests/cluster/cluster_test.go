@@ -1,0 +1,135 @@
+// Package cluster_test holds what is asked of whole clusters: real processes,
+// killed, paused, restarted and asked by the published client.
+package cluster_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"tumbler/api/client"
+	"tumbler/fsm"
+	"tumbler/tests/harness"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+// manyKeys make three partitions, so that each of three operational units owns one.
+const manyKeys = 2500
+
+// An owner is paused before it writes; sometimes it is quicker.
+const attempts = 10
+
+// half is a rotation that stands still half rewrapped, until its paused owner goes on or others take its partition over.
+type half struct {
+	paused uint32
+	status client.RotationStatus
+}
+
+// rewrapHalf starts a rotation that stops at rewrapped at the latest, and pauses the owner of a partition before it has
+// written all of it. One that was quicker is cancelled, and another one started.
+func rewrapHalf(t *testing.T, c *harness.Cluster, leader, owner uint32) half {
+	t.Helper()
+	c.Lead(leader)
+	for range attempts {
+		c.StartRotation("--hold")
+		c.WaitRotation(leader, "the rewrap to start", func(s client.RotationStatus) bool {
+			return s.State == client.StateRewrapping || s.State == client.StateVerifying || s.State == client.StateRewrapped
+		})
+		c.Pause(owner)
+		status := c.WaitRotation(leader, "the other owners to write", func(s client.RotationStatus) bool {
+			return s.State != client.StateRewrapping || s.Partitions.Written > 0
+		})
+		if partly(status) && len(unwritten(status, owner)) > 0 {
+			return half{owner, status}
+		}
+		c.Resume(owner)
+		mustCancel(t, c)
+	}
+	t.Fatalf("crypto unit %d had written its partitions before it was paused, %d times", owner, attempts)
+	return half{}
+}
+
+// partly: some keys are rewrapped, and some are not.
+func partly(s client.RotationStatus) bool {
+	return s.State == client.StateRewrapping && s.Keys.Rewrapped > 0 && s.Keys.Rewrapped < s.Keys.Total
+}
+
+// unwritten gives the numbers of partitions that a unit has yet to write.
+func unwritten(s client.RotationStatus, owner uint32) (numbers []uint32) {
+	for _, p := range s.Partitions.List {
+		if !p.Written && p.Owner == owner {
+			numbers = append(numbers, p.Number)
+		}
+	}
+	return numbers
+}
+
+func mustCancel(t *testing.T, c *harness.Cluster) {
+	t.Helper()
+	c.MustRun("tke", "rotation", "cancel", "--keynum", "1", "--yes")
+	c.WaitState(client.StateCancelled)
+}
+
+// mustComplete lets a rotation that is held go on to its end, and looks at what it left: every unit under the new master
+// key alone, a receipt that holds, and every key as it was.
+func mustComplete(t *testing.T, c *harness.Cluster, keys *harness.Keys) {
+	t.Helper()
+	c.WaitState(client.StateRewrapped)
+	c.MustRun("tke", "rotation", "activate", "--keynum", "1")
+	status := c.WaitState(client.StateComplete)
+	if status.Keys.Rewrapped != status.Keys.Total || status.Keys.Verified != status.Keys.Total || status.Keys.Total < uint64(keys.Len()) {
+		t.Fatalf("%d keys were made, and of %d %d were rewrapped and %d verified", keys.Len(), status.Keys.Total, status.Keys.Rewrapped, status.Keys.Verified)
+	}
+	mustHold(t, c, status.PatternAfter)
+	receipt := t.TempDir() + "/receipt"
+	c.MustRun("tke", "rotation", "receipt", "--out", receipt)
+	c.MustRun("tke", "rotation", "receipt", "--verify", receipt)
+	keys.MustOpenAll()
+	c.MustAgree()
+}
+
+// mustHold: every unit's current register holds the master key with that pattern, and its new register nothing.
+func mustHold(t *testing.T, c *harness.Cluster, pattern string) {
+	t.Helper()
+	units, err := c.Admin().Units(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range units.Units {
+		if u.Registers.Current.Pattern != pattern || u.Registers.New.State != client.RegisterEmpty || u.Fenced || u.Error != "" {
+			t.Errorf("crypto unit %d is to hold %s alone: %+v %s", u.Number, pattern, u.Registers, u.Error)
+		}
+	}
+	if len(units.Units) != len(c.Nodes) {
+		t.Errorf("%d crypto units, want %d", len(units.Units), len(c.Nodes))
+	}
+}
+
+// stoppedBlobs stops every node and reads every blob from every disk.
+func stoppedBlobs(t *testing.T, c *harness.Cluster) map[uint32]harness.Blobs {
+	t.Helper()
+	c.Stop(c.All()...)
+	all := map[uint32]harness.Blobs{}
+	for _, number := range c.All() {
+		view := c.State(number)
+		all[number] = mustReadBlobs(t, view, view.CurrentEpoch())
+		epochs := view.Cluster().Epochs
+		for epoch := uint64(1); epoch <= epochs.Last; epoch++ {
+			if other := mustReadBlobs(t, view, epoch); epoch != epochs.Current && other.Count > 0 {
+				t.Errorf("node %d still has %d blobs of epoch %d; the current one is %d", number, other.Count, epoch, epochs.Current)
+			}
+		}
+	}
+	c.Start(c.All()...)
+	return all
+}
+
+func mustReadBlobs(t *testing.T, view *fsm.View, epoch uint64) harness.Blobs {
+	t.Helper()
+	blobs, err := harness.BlobsOf(view, epoch)
+	if err != nil {
+		t.Fatal(fmt.Errorf("epoch %d: %w", epoch, err))
+	}
+	return blobs
+}
