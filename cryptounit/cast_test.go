@@ -81,6 +81,16 @@ func newCast(t testing.TB, operational, recovery int) *cast {
 // imprinted has its units still in imprint mode.
 func imprinted(t testing.TB, operational, recovery int) *cast {
 	t.Helper()
+	c := unopened(t, operational, recovery)
+	for n := range c.units {
+		c.open(uint32(n + 1))
+	}
+	return c
+}
+
+// unopened has folders for its units, and nothing in them.
+func unopened(t testing.TB, operational, recovery int) *cast {
+	t.Helper()
 	c := &cast{t: t, sealer: &testSealer{}, cluster: order.ID{1}, inst: order.ID{2}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	c.list = listOf(t, 3, 2, 2)
 	for i := range operational + recovery {
@@ -92,11 +102,12 @@ func imprinted(t testing.TB, operational, recovery int) *cast {
 			Dir: t.TempDir(), Number: uint32(i + 1), Role: role, Sealer: c.sealer, Now: func() time.Time { return c.now },
 		})
 		c.units = append(c.units, nil)
-		c.open(uint32(i + 1))
 	}
 	t.Cleanup(func() {
 		for _, u := range c.units {
-			u.Close()
+			if u != nil {
+				u.Close()
+			}
 		}
 	})
 	return c
@@ -303,14 +314,6 @@ func (s *story) activate() *story {
 		s.take(n, func(u *Unit) (order.SignedStatement, error) { return u.Activate(&s.evidence) })
 	}
 	return s
-}
-
-// initialised is a cast whose units all hold one master key.
-func initialised(t testing.TB, operational, recovery int) *cast {
-	t.Helper()
-	c := newCast(t, operational, recovery)
-	c.begin(order.Init, nil).accept().generate().load().commit().activate()
-	return c
 }
 
 // committed is a rotation whose new key is committed everywhere.

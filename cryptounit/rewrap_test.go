@@ -201,7 +201,7 @@ func TestKeysAreServedWhileOthersRewrapAndTheFlipComes(t *testing.T) {
 // BenchmarkRewrap: blobs as callers make them have a derived key each; those that a rotation rewrapped share one a batch.
 func BenchmarkRewrap(b *testing.B) {
 	s, blobs := rewrapping(b, 4096)
-	next := s.rewrapPartition(1, 0, 1, blobs)
+	next := s.rewrap(blobs, order.Counts{}.Count(order.KMS, 4096))
 	run := func(b *testing.B, s *story, blobs [][]byte) {
 		b.ReportAllocs()
 		n := 0
