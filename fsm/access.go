@@ -4,17 +4,24 @@ import "errors"
 
 func (t *tx) createAPIKey(c *CreateAPIKey) (Result, error) {
 	k := c.APIKey
+	if err := k.valid(); err != nil {
+		return Result{}, err
+	}
 	var exists APIKeyRecord
 	if err := get(t.from, space(spaceAPIKey, k.ID[:]), &exists); err == nil {
 		return Result{}, ErrAPIKeyExists
 	} else if !errors.Is(err, ErrNotFound) {
 		return Result{}, err
 	}
-	if k.ID == (ID{}) || k.Hash == ([32]byte{}) || k.Role == "" {
-		return Result{}, ErrInvalid.with("an API key has an id, a role and a hash")
-	}
 	t.put(space(spaceAPIKey, k.ID[:]), k)
 	return Result{}, nil
+}
+
+func (r *APIKeyRecord) valid() error {
+	if r.ID == (ID{}) || r.Hash == ([32]byte{}) || r.Role == "" {
+		return ErrInvalid.with("an API key has an id, a role and a hash")
+	}
+	return nil
 }
 
 func (t *tx) deleteAPIKey(c *DeleteAPIKey) (Result, error) {
@@ -56,6 +63,8 @@ func (t *tx) useToken(c *UseToken) (Result, error) {
 	switch {
 	case err != nil:
 		return Result{}, err
+	case c.Unit == 0 || c.At <= 0: // a zero would leave it unspent
+		return Result{}, ErrInvalid.with("a token is used by a unit, at a time")
 	case k.Hash != c.Hash || k.Unit != 0 && k.Unit != c.Unit:
 		return Result{}, ErrTokenUnknown
 	case k.Used != 0 && k.UsedBy == c.Unit:

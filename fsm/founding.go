@@ -16,6 +16,11 @@ func (t *tx) bootstrap(c *Bootstrap) (Result, error) {
 	case c.Cluster == (ID{}) || c.Instance == (ID{}) || c.Incarnation == 0 || c.FeatureLevel == 0 || c.FeatureLevel > FeatureLevel:
 		return Result{}, ErrInvalid.with("cluster, instance, incarnation and feature level")
 	}
+	if c.APIKey != nil {
+		if err := c.APIKey.valid(); err != nil {
+			return Result{}, err
+		}
+	}
 	cluster := t.cluster()
 	*cluster = Cluster{ID: c.Cluster, Incarnation: c.Incarnation, Instance: c.Instance, FeatureLevel: c.FeatureLevel, Founded: c.At, NextBlob: 1}
 	if c.APIKey != nil {
@@ -47,7 +52,7 @@ func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
 	switch {
 	case known == nil:
 		t.addUnit(Unit{Number: c.Number, Role: c.Role, Identity: c.Identity})
-	case known.Identity != c.Identity && known.IsEnrolled():
+	case known.Identity != c.Identity && (known.IsEnrolled() || t.openNames(c.Number)):
 		return Result{}, ErrIdentityChanged.with("crypto unit %d", c.Number)
 	case known.Identity == c.Identity && s.Generation < known.Generation:
 		return Result{}, ErrRolledBack.with("crypto unit %d is at generation %d, it stated %d", c.Number, s.Generation, known.Generation)
@@ -60,6 +65,12 @@ func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
 	u.Report, u.DiskFree, u.Seen, u.Generation = c.Report, c.DiskFree, c.At, max(u.Generation, s.Generation)
 	t.notable()
 	return Result{}, nil
+}
+
+// openNames: an order is open that names a unit, and so enrols just the identity that it names.
+func (t *tx) openNames(number uint32) bool {
+	r := t.control.open()
+	return r != nil && slices.Contains(r.Plan.Units, number)
 }
 
 func (t *tx) addUnit(u Unit) {

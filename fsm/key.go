@@ -75,8 +75,8 @@ func (t *tx) createKey(c *CreateKey) (Result, error) {
 	} else if !errors.Is(err, ErrNotFound) {
 		return Result{}, err
 	}
-	if c.State == KeyDestroyed {
-		return Result{}, ErrKeyState.with("a key is not created destroyed")
+	if !c.State.settable() {
+		return Result{}, ErrKeyState.with("a key is not created in state %d", c.State)
 	}
 	if err := t.freeAliases(c.Key, c.Metadata.Aliases); err != nil {
 		return Result{}, err
@@ -165,8 +165,8 @@ func (t *tx) updateKey(c *UpdateKey) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if k.State == KeyDestroyed || c.State == KeyDestroyed {
-		return Result{}, ErrKeyState.with("it is destroyed, or would be")
+	if k.State == KeyDestroyed || !c.State.settable() {
+		return Result{}, ErrKeyState.with("it is in state %d, the new one is %d", k.State, c.State)
 	}
 	if err := t.freeAliases(c.Key, c.Metadata.Aliases); err != nil {
 		return Result{}, err

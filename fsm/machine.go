@@ -103,10 +103,8 @@ func (t *tx) block() {
 		return
 	}
 	for _, bad := range r.Bad {
-		for _, n := range r.Plan.Units {
-			if !slices.Contains(bad.Units, n) && !slices.Contains(r.Silent, n) {
-				return
-			}
+		if !r.opensNowhere(bad) {
+			return
 		}
 	}
 	r = t.rotation()

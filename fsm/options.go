@@ -55,6 +55,8 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
-	_ = l.store.fail(err)
+	if told := l.store.config.Fatal; told != nil {
+		told(err) // not through fail: the caller may hold the store's lock
+	}
 	panic(err) // the contract: Fatalf does not return
 }

@@ -17,6 +17,9 @@ func (t *tx) preconditions(o *order.Order, c *SubmitOrder) ([]byte, error) {
 	if Pattern(o.Current) != cluster.Pattern {
 		return nil, ErrOrderPattern.with("it names %v, the cluster's is %x", o.Current, cluster.Pattern)
 	}
+	if o.Kind == order.Recover && Pattern(o.Subject.Pattern) != cluster.Pattern {
+		return nil, ErrOrderPattern.with("it recovers %v, the cluster's is %x", o.Subject.Pattern, cluster.Pattern)
+	}
 	if len(o.Units) < 2 {
 		return nil, ErrOrderTooFewUnits
 	}

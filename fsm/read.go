@@ -212,26 +212,26 @@ func (v *View) Pairs(current, next, from, to uint64, f func(n uint64, current, n
 	}
 	defer b.Close()
 	for hasA, hasB := a.First(), b.First(); hasA || hasB; {
+		isA, isB := hasA, hasB
+		if hasA && hasB {
+			m, n := number(a.Key()), number(b.Key())
+			isA, isB = m <= n, n <= m
+		}
 		var n uint64
 		var one, other []byte
-		if hasA {
+		if isA {
 			n, one = number(a.Key()), a.Value()
 		}
-		if hasB {
-			switch m := number(b.Key()); {
-			case !hasA || m < n:
-				n, one, other = m, nil, b.Value()
-			case m == n:
-				other = b.Value()
-			}
+		if isB {
+			n, other = number(b.Key()), b.Value()
 		}
 		if err := f(n, one, other); err != nil {
 			return err
 		}
-		if one != nil {
+		if isA {
 			hasA = a.Next()
 		}
-		if other != nil {
+		if isB {
 			hasB = b.Next()
 		}
 	}

@@ -1,5 +1,7 @@
 package fsm
 
+import "slices"
+
 // Rotation is the record of an init, rotate or recover order under way or
 // done. Its statements are read through View.Receipt.
 type Rotation struct {
@@ -64,6 +66,16 @@ func (p Partition) Written() bool { return p.Cursor == p.End }
 type BadBlob struct {
 	Number uint64   `cbor:"1,keyasint"`
 	Units  []uint32 `cbor:"2,keyasint"` // ascending
+}
+
+// opensNowhere: every unit of the order that is heard of failed to open the blob.
+func (r *Rotation) opensNowhere(bad BadBlob) bool {
+	for _, n := range r.Plan.Units {
+		if !slices.Contains(bad.Units, n) && !slices.Contains(r.Silent, n) {
+			return false
+		}
+	}
+	return true
 }
 
 // OrderRecord is an accepted order of any kind.

@@ -32,14 +32,16 @@ func (t *tx) settle(o *order.Order, digest Digest, c *SubmitOrder) error {
 }
 
 // settleable holds the guards: the rotation is blocked, and the order names blobs just as units stated that they do not open.
-// None of them looks at a blob, which is this replica's and may be its fault.
+// A blob that came in
+// question after the block is settled once every unit that is heard of has tried it too. No guard looks at a blob, which is
+// this replica's and may be its fault.
 func (t *tx) settleable(open *Rotation, o *order.Order) error {
 	if open.State != StateBlocked {
 		return ErrSettle.with("the rotation is not blocked")
 	}
 	left := t.control.cluster.Census
 	for _, blob := range o.Subject.Blobs {
-		inQuestion := slices.ContainsFunc(open.Bad, func(b BadBlob) bool { return b.Number == blob.Number })
+		inQuestion := slices.ContainsFunc(open.Bad, func(b BadBlob) bool { return b.Number == blob.Number && open.opensNowhere(b) })
 		stated := slices.ContainsFunc(t.control.record.Statements, func(s *order.Statement) bool {
 			return s.Kind == order.CannotOpen && *s.Blob == blob
 		})

@@ -121,7 +121,7 @@ func (s *Store) replace(fill func(folder string) error) error {
 // checkFolder refuses a store that is another cluster's.
 func (s *Store) checkFolder(path string) error {
 	mine := s.control.cluster.ID
-	_, id, err := inspect(path)
+	_, id, err := s.inspect(path)
 	if err != nil {
 		return err
 	}
@@ -132,8 +132,10 @@ func (s *Store) checkFolder(path string) error {
 }
 
 // inspect reads the applied index and the cluster of a folder.
-func inspect(path string) (applied uint64, cluster ID, err error) {
-	db, err := pebble.Open(path, &pebble.Options{ReadOnly: true, DisableWAL: true, FormatMajorVersion: pebble.FormatColumnarBlocks})
+func (s *Store) inspect(path string) (applied uint64, cluster ID, err error) {
+	db, err := pebble.Open(path, &pebble.Options{
+		ReadOnly: true, DisableWAL: true, FormatMajorVersion: pebble.FormatColumnarBlocks, Logger: pebbleLogger{s},
+	})
 	if err != nil {
 		return 0, cluster, fmt.Errorf("the snapshot cannot be read: %w", err)
 	}
@@ -231,7 +233,7 @@ func (s *Store) Recover(checkpoint string, snapshotIndex, lastIndex uint64) erro
 	if checkpoint == "" {
 		return nil
 	}
-	applied, cluster, err := inspect(checkpoint)
+	applied, cluster, err := s.inspect(checkpoint)
 	if err != nil {
 		return err
 	}

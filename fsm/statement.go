@@ -23,7 +23,7 @@ func (t *tx) submitStatement(c *SubmitStatement) (Result, error) {
 	if u == nil || Identity(signed.Identity) != u.Identity || !slices.Contains(r.Plan.Units, s.Unit) {
 		return Result{}, ErrStatementUnit.with("%d", s.Unit)
 	}
-	if t.has(s) {
+	if t.has(s) && !t.asksAgain(s, u) {
 		return Result{}, nil
 	}
 	if s.Generation <= u.Generation {
@@ -45,6 +45,16 @@ func (t *tx) submitStatement(c *SubmitStatement) (Result, error) {
 // has: the state holds a statement of the unit that says the same.
 func (t *tx) has(s *order.Statement) bool {
 	return slices.ContainsFunc(t.control.record.Statements, s.Same)
+}
+
+// asksAgain: a blob that was repaired does not open once more, which the unit states anew.
+func (t *tx) asksAgain(s *order.Statement, u *Unit) bool {
+	if s.Kind != order.CannotOpen || s.Generation <= u.Generation || t.awaited(s) != nil {
+		return false
+	}
+	return !slices.ContainsFunc(t.control.rotation.Bad, func(b BadBlob) bool {
+		return b.Number == s.Blob.Number && slices.Contains(b.Units, s.Unit)
+	})
 }
 
 // keep adds the statement to the evidence.
@@ -116,7 +126,9 @@ func (t *tx) take(s *order.Statement, c *SubmitStatement) error {
 		}
 		t.lift(s.Unit)
 	case order.Cleared:
-		t.lift(s.Unit)
+		if r.Plan.Kind != order.Recover.String() || !slices.Contains(r.Plan.Loads, s.Unit) {
+			t.lift(s.Unit) // the target of a recovery that was cancelled still has no master key
+		}
 	case order.Verified:
 		return t.verified(s)
 	case order.CannotOpen:
@@ -145,6 +157,9 @@ func (t *tx) generated(s *order.Statement, envelopes [][]byte) error {
 	o := t.control.record.Order
 	if o.Kind == order.Rotate && s.Pattern == o.Current {
 		return ErrNewKeyIsCurrent
+	}
+	if o.Kind == order.Recover && s.Pattern != o.Subject.Pattern {
+		return ErrStatementConflict.with("crypto unit %d says %v, the order recovers %v", s.Unit, s.Pattern, o.Subject.Pattern)
 	}
 	loaders := o.Loaders()
 	if len(envelopes) != len(loaders) || len(s.Envelopes) != len(loaders) {

@@ -20,7 +20,7 @@ type Config struct {
 	Dir string
 	// TablePath, if set, gives the file of an entry's table beside the log, to be linked instead of written again.
 	TablePath func(index, term uint64) string
-	// Fatal, if set, is told once why the store stopped: the node must end.
+	// Fatal, if set, is told why the store stopped: the node must end. It does not call the store.
 	Fatal func(error)
 	// CacheSize bounds Pebble's block cache, in bytes. Default 64 MiB.
 	CacheSize int64
@@ -149,9 +149,9 @@ func (s *Store) openFolder(folder string) error {
 	}
 	s.control, s.results, s.applied = control, results, applied
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.db, s.folder, s.views = db, folder, new(sync.WaitGroup)
-	s.mu.Unlock()
-	s.publish()
+	s.publishLocked() // in the same moment: a view never joins one store's records to another's control
 	return nil
 }
 
@@ -166,13 +166,7 @@ func readApplied(from reader) (uint64, error) {
 	return binary.BigEndian.Uint64(value), nil
 }
 
-// publish shows the apply goroutine's state to views and waiters. What it shows is in the store already.
-func (s *Store) publish() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.publishLocked()
-}
-
+// publishLocked shows the apply goroutine's state to views and waiters. What it shows is in the store already.
 func (s *Store) publishLocked() {
 	was := s.published
 	s.published = published{s.control, s.applied}
@@ -203,22 +197,25 @@ func (s *Store) fail(err error) error {
 	return stopped
 }
 
-// Close closes the store, once open views are closed. What was not flushed is replayed from the log.
+// Close closes the store, once open views are closed; nothing else waits for them. What was not flushed is replayed from the log.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.db == nil {
-		return nil
-	}
-	s.views.Wait()
-	err := s.db.Close()
+	db, views := s.db, s.views
 	s.db = nil
-	s.cache.Unref()
 	if s.stopped == nil {
 		s.stopped = ErrStopped
 	}
-	close(s.advanced)
-	s.advanced = make(chan struct{})
+	if db != nil {
+		close(s.advanced)
+		s.advanced = make(chan struct{})
+	}
+	s.mu.Unlock()
+	if db == nil {
+		return nil
+	}
+	views.Wait()
+	err := db.Close()
+	s.cache.Unref()
 	return err
 }
 
@@ -260,7 +257,7 @@ func (s *Store) Watch() (version uint64, changed <-chan struct{}) {
 func (s *Store) View() (*View, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.db == nil || s.stopped != nil {
+	if s.stopped != nil {
 		return nil, s.stopped
 	}
 	s.views.Add(1)

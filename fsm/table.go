@@ -11,7 +11,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 )
@@ -84,29 +83,49 @@ func checkKeys(c *PutBatch, epoch uint64, r *sstable.Reader) error {
 		return ErrTable.with("%v", err)
 	}
 	defer iter.Close()
-	prefix, count := epochKey(epoch), uint32(0)
+	prefix, count, next := epochKey(epoch), uint32(0), c.From
 	for kv := iter.First(); kv != nil; kv = iter.Next() {
 		key := kv.K.UserKey
-		if len(key) != len(prefix)+8 || !bytes.HasPrefix(key, prefix) || kv.K.Kind() != sstable.InternalKeyKindSet {
+		if len(key) != len(prefix)+8 || !bytes.HasPrefix(key, prefix) || kv.K.Kind() != sstable.InternalKeyKindSet || kv.K.SeqNum() != 0 {
 			return ErrTable.with("it holds more than blobs of epoch %d", epoch)
 		}
-		if n := binary.BigEndian.Uint64(key[len(prefix):]); n < c.From || n >= c.To {
-			return ErrTable.with("number %d is outside %d to %d", n, c.From, c.To-1)
+		n := binary.BigEndian.Uint64(key[len(prefix):])
+		if n < next || n >= c.To {
+			return ErrTable.with("number %d is outside %d to %d, or comes twice", n, c.From, c.To-1)
 		}
-		count++
+		if blob, _, err := kv.Value(nil); err != nil || len(blob) == 0 || len(blob) > MaxBlob {
+			return ErrTable.with("blob %d has %d bytes: %v", n, len(blob), err)
+		}
+		count, next = count+1, n+1
 	}
 	if err := iter.Error(); err != nil {
 		return ErrTable.with("%v", err)
 	}
-	var pool block.BufferPool
-	pool.Init(1)
-	defer pool.Release()
-	properties, err := r.ReadPropertiesBlock(context.Background(), &pool)
+	if count != c.Count || c.Counts.Sum() != uint64(count) {
+		return ErrTable.with("it holds %d blobs, the command says %d", count, c.Count)
+	}
+	return checkRanges(r)
+}
+
+// checkRanges refuses a table that deletes or sets ranges: it looks at the blocks, not at what the properties say of them.
+func checkRanges(r *sstable.Reader) error {
+	deletions, err := r.NewRawRangeDelIter(context.Background(), sstable.NoFragmentTransforms, sstable.NoReadEnv)
 	if err != nil {
 		return ErrTable.with("%v", err)
 	}
-	if properties.NumRangeDeletions+properties.NumRangeKeys() != 0 || count != c.Count || c.Counts.Sum() != uint64(count) {
-		return ErrTable.with("it holds %d blobs, the command says %d", count, c.Count)
+	keys, err := r.NewRawRangeKeyIter(context.Background(), sstable.NoFragmentTransforms, sstable.NoReadEnv)
+	if err != nil {
+		return ErrTable.with("%v", err)
+	}
+	found := deletions != nil || keys != nil
+	if deletions != nil {
+		deletions.Close()
+	}
+	if keys != nil {
+		keys.Close()
+	}
+	if found {
+		return ErrTable.with("it holds ranges")
 	}
 	return nil
 }

@@ -100,6 +100,9 @@ const (
 	KeyDestroyed   KeyState = 5
 )
 
+// settable: a caller may give it to a key; KeyDestroyed comes by deletion alone.
+func (s KeyState) settable() bool { return s <= KeyDeactivated }
+
 // RotationState is where a rotation, an init or a recovery stands.
 type RotationState uint8
 
