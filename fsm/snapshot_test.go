@@ -1,0 +1,183 @@
+package fsm
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hashicorp/raft"
+)
+
+// filled is a world with a few keys, and where its newest snapshot lies.
+func filled(t *testing.T) (*world, string) {
+	t.Helper()
+	w := newWorld(t, 2, 1)
+	w.must(w.order(1, nil))
+	w.until(StateComplete)
+	w.createKey(1)
+	kept := filepath.Join(t.TempDir(), "kept")
+	keepSnapshot(t, w.store, kept)
+	return w, kept
+}
+
+func archive(t *testing.T, folder string) io.ReadCloser {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.AddFS(os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return io.NopCloser(&b)
+}
+
+// TestSnapshotIsExact: a snapshot holds what was applied before it, durably, and nothing after.
+func TestSnapshotIsExact(t *testing.T) {
+	w, kept := filled(t)
+	at, want := w.store.AppliedIndex(), digestOf(t, w.store)
+	w.createKey(2)
+	fresh := openStore(t, t.TempDir())
+	if err := fresh.Restore(archive(t, kept)); err != nil {
+		t.Fatal(err)
+	}
+	if got := digestOf(t, fresh); got != want || fresh.AppliedIndex() != at {
+		t.Fatalf("restored %x at %d, it was %x at %d", got, fresh.AppliedIndex(), want, at)
+	}
+	apply(t, fresh, w.log)
+	if digestOf(t, fresh) != digestOf(t, w.store) {
+		t.Fatal("the tail of the log leads elsewhere after a restore")
+	}
+	kill(t, fresh)
+	again := openStore(t, fresh.config.Dir)
+	if got := again.AppliedIndex(); got != at {
+		t.Fatalf("after a restart it is at %d, the snapshot was at %d", got, at)
+	}
+}
+
+// TestRecover: before Raft starts, a store behind the newest snapshot is restored from it, and one that cannot be right stops.
+func TestRecover(t *testing.T) {
+	w, kept := filled(t)
+	at := w.store.AppliedIndex()
+	t.Run("behind", func(t *testing.T) {
+		store := openStore(t, t.TempDir())
+		if err := store.Recover(kept, at+1, at+1); err != nil || store.AppliedIndex() != at { // a barrier raised raft's meta
+			t.Fatal(store.AppliedIndex(), err)
+		}
+	})
+	t.Run("ahead", func(t *testing.T) {
+		if err := w.store.Recover("", at-1, at-1); !errors.Is(err, ErrAhead) {
+			t.Fatal(err)
+		}
+	})
+	t.Run("foreign", func(t *testing.T) {
+		store := openStore(t, t.TempDir())
+		other, err := Encode(&Bootstrap{Cluster: ID{99}, Instance: ID{98}, Incarnation: 1, FeatureLevel: 1}, RequestID{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		apply(t, store, []*raft.Log{{Index: 1, Type: raft.LogCommand, Data: other}})
+		if err := store.Recover(kept, at, at); !errors.Is(err, ErrForeign) {
+			t.Fatal(err)
+		}
+		if err := store.Restore(archive(t, kept)); !errors.Is(err, ErrForeign) || store.AppliedIndex() != 1 {
+			t.Fatal(err)
+		}
+	})
+	t.Run("leftovers", func(t *testing.T) {
+		store := openStore(t, t.TempDir())
+		half := filepath.Join(store.config.Dir, "checkpoint-7-1")
+		if err := os.Mkdir(half, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Recover("", 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(half); !os.IsNotExist(err) {
+			t.Fatal("it is still there", err)
+		}
+	})
+}
+
+// TestBrokenArchiveChangesNothing: half a snapshot, or one that is none, leaves the store as it was.
+func TestBrokenArchiveChangesNothing(t *testing.T) {
+	w, kept := filled(t)
+	before := digestOf(t, w.store)
+	whole, err := io.ReadAll(archive(t, kept))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outside bytes.Buffer
+	tw := tar.NewWriter(&outside)
+	if err := tw.WriteHeader(&tar.Header{Name: "../escaped", Typeflag: tar.TypeReg, Mode: 0o600}); err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string][]byte{"half": whole[:len(whole)/2], "empty": nil, "text": []byte("not an archive"), "outside": outside.Bytes()} {
+		if err := w.store.Restore(io.NopCloser(bytes.NewReader(bad))); err == nil {
+			t.Errorf("%s: it was restored", name)
+		}
+		if digestOf(t, w.store) != before {
+			t.Errorf("%s: the store changed", name)
+		}
+	}
+	w.createKey(3) // and it goes on
+}
+
+// TestTableIsLinked: a table that lies beside the log is linked, and one that does not is written.
+func TestTableIsLinked(t *testing.T) {
+	w := newWorld(t, 2, 1)
+	w.must(w.order(1, nil))
+	w.until(StateComplete)
+	w.createKey(1)
+	w.register()
+	w.must(w.order(2, nil))
+	w.until(StateRewrapping)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "table")
+	w.other.config.TablePath = func(_, _ uint64) string { return path }
+	r, _, _ := w.evidence()
+	w.must(&AssignPartitions{Order: r.Order, Assignments: []Assignment{{Owner: 1}}, At: w.clock})
+	batch, table, _ := w.batch(w.store, 1, 0, 0, 0)
+	if err := os.WriteFile(path, table, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.propose(batch, table); err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.verified(w.other, 2, 0))
+	w.until(StateComplete)
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, table) {
+		t.Fatal("the log's own file was touched", err)
+	}
+	if digestOf(t, w.store) != digestOf(t, w.other) {
+		t.Fatal("linked and written differ")
+	}
+}
+
+// TestDigestAt: every node answers with the same digest, of that index and not of a later one.
+func TestDigestAt(t *testing.T) {
+	w, _ := filled(t)
+	r := w.must(&DigestState{})
+	w.createKey(5)
+	one, err := w.store.DigestAt(context.Background(), r.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := w.other.DigestAt(context.Background(), r.Index)
+	if err != nil || one != other {
+		t.Fatalf("%x and %x, %v", one, other, err)
+	}
+	later := w.must(&DigestState{})
+	if next, err := w.store.DigestAt(context.Background(), later.Index); err != nil || next == one {
+		t.Fatal("a key more and the same digest", err)
+	}
+	if _, err := w.store.DigestAt(context.Background(), r.Index-1); !errors.Is(err, ErrNotFound) {
+		t.Fatal(err)
+	}
+}
