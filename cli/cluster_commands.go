@@ -302,5 +302,5 @@ func (d *disagreement) Error() string {
 		}
 	}
 	return "the replicated state differs on node " + strings.Join(nodes, ", ") +
-		": it has stopped serving; take it out with `tumbler cluster leave --number`, empty its data folder and join it again"
+		": stop it, take it out with `tumbler cluster leave --number`, remove raft/ and state/ in its data folder, keep unit/, start it and join it again"
 }

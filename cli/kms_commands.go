@@ -40,7 +40,7 @@ func apiKeyCommands(s Streams) *urfave.Command {
 			},
 			{
 				Name:        "delete",
-				Usage:       "take an API key away; tokens that it gave expire within the hour",
+				Usage:       "take an API key away; tokens that it gave end at once",
 				ArgsUsage:   "ID",
 				Description: "Example:\n   tumbler kms apikey delete 5d4c2a1e",
 				Flags:       adminFlags(),

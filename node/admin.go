@@ -176,10 +176,36 @@ func (c adminCluster) Join(ctx context.Context, address, token string) error {
 	return c.cluster.Join(ctx, address, token)
 }
 
-func (c adminCluster) Leave(ctx context.Context) error { return c.cluster.Leave(ctx) }
+func (c adminCluster) Leave(ctx context.Context) error {
+	if err := c.mayLeave(ctx); err != nil {
+		return err
+	}
+	return c.cluster.Leave(ctx)
+}
 
 func (c adminCluster) Remove(ctx context.Context, number uint32) error {
 	return c.cluster.Remove(ctx, number)
+}
+
+// mayLeave refuses to part a sound node from its cluster while orders name its unit: no rotation could begin or end without
+// it. (A node whose log is lost is removed by another, and joins again with its unit.)
+func (c adminCluster) mayLeave(ctx context.Context) error {
+	if err := c.replica.ReadIndex(ctx); err != nil {
+		return err
+	}
+	view, err := c.store.View()
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	if u, known := view.Unit(c.config.Number); known && u.IsEnrolled() {
+		return fmt.Errorf("%w: crypto unit %d is enrolled, and every rotation needs all units of the instance",
+			admin.ErrNotAccepted, u.Number)
+	}
+	if rotation, ok := view.Rotation(); ok && rotation.State.Open() {
+		return fmt.Errorf("%w: order %d is open: wait for it, or cancel it first", admin.ErrNotAccepted, rotation.Number)
+	}
+	return nil
 }
 
 func (c adminCluster) TransferLeader(ctx context.Context, number uint32) error {

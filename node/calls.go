@@ -161,7 +161,8 @@ func across(err error) error {
 	return err
 }
 
-// Refresh has every unit that answers register again, and returns those whose disk has no room for a second epoch.
+// Refresh has every unit register again, and returns those whose disk has no room for a second epoch. A unit that does not
+// answer is admin.ErrUnitUnreachable: an order would be judged by what it was, and then wait for it.
 func (c *calls) Refresh(ctx context.Context) (short []uint32, err error) {
 	view, err := c.store.View()
 	if err != nil {
@@ -192,12 +193,15 @@ func (c *calls) Refresh(ctx context.Context) (short []uint32, err error) {
 		}()
 	}
 	for range members {
-		if a := <-answers; a.err == nil && a.free < need {
+		switch a := <-answers; {
+		case a.err != nil:
+			err = errors.Join(err, fmt.Errorf("%w: crypto unit %d: %w", admin.ErrUnitUnreachable, a.number, a.err))
+		case a.free < need:
 			short = append(short, a.number)
 		}
 	}
 	slices.Sort(short)
-	return short, nil
+	return short, err
 }
 
 // refreshTime bounds how long a silent node holds an order up.
