@@ -135,3 +135,14 @@ func TestAnImporterKeyIsStatedUntilItIsErased(t *testing.T) {
 		return err
 	})
 }
+
+// TestACancelOfALongPassedOrderChangesNothing: nor does it take away what the unit still states again of the order after.
+func TestACancelOfALongPassedOrderChangesNothing(t *testing.T) {
+	c := initialised(t, 1, 1)
+	missed := c.begin(order.Rotate, nil)
+	cancelled := c.cancel(missed, 1)
+	s := c.committed().activate()
+	c.refused(1, ErrOrderNumber, func(u *Unit) error { _, err := u.ClearNew(cancelled); return err })
+	s.crashes = true
+	s.activate()
+}
