@@ -146,3 +146,17 @@ func TestACancelOfALongPassedOrderChangesNothing(t *testing.T) {
 	s.crashes = true
 	s.activate()
 }
+
+// TestTwoEqualPartsOfThreeAreRefused: the key would be the third part, which one custodian knows.
+func TestTwoEqualPartsOfThreeAreRefused(t *testing.T) {
+	c := newCast(t, 1, 0)
+	s := parts(c, order.Init, 3)
+	custodians := administratorKeys()
+	if _, _, err := c.unit(1).LoadParts(&s.evidence, []order.Envelope{s.part(1, 1, value(1), custodians[0])}); err != nil {
+		t.Fatal(err)
+	}
+	c.refused(1, ErrPart, func(u *Unit) error {
+		_, _, err := u.LoadParts(&s.evidence, []order.Envelope{s.part(1, 2, value(1), custodians[1])})
+		return err
+	})
+}
