@@ -114,15 +114,19 @@ func (c *Cluster) form() {
 	c.WaitReady()
 }
 
-// Sub runs a subtest; what fails in the cluster meanwhile fails it.
+// Sub runs a subtest; what fails in the cluster meanwhile fails it. After one that failed the cluster is no ground for the
+// next.
 func (c *Cluster) Sub(name string, test func(t *testing.T)) {
 	c.t.Helper()
 	parent := c.t
 	defer func() { c.t = parent }()
-	parent.Run(name, func(t *testing.T) {
+	passed := parent.Run(name, func(t *testing.T) {
 		c.t = t
 		test(t)
 	})
+	if !passed {
+		parent.FailNow()
+	}
 }
 
 // end ends every process and tells what a failed test needs.
