@@ -7,17 +7,15 @@ import (
 	"tumbler/tests/harness"
 )
 
-// A rotation that is cancelled half rewrapped, or held, leaves every blob on every node as it was, byte by byte.
-func TestCancelledRotationLeavesEveryBlobAsItWas(t *testing.T) {
-	c := harness.NewCluster(t, 3, 2)
-	keys := c.MustCreateKeys(manyKeys)
+// cancelled: a rotation that is cancelled half rewrapped, or held, leaves every blob on every node as it was, byte by byte.
+func cancelled(t *testing.T, c *harness.Cluster, keys *harness.Keys) {
 	before := stoppedBlobs(t, c)
 	for number, blobs := range before {
 		if blobs != before[1] || blobs.Count < manyKeys {
 			t.Fatalf("node %d has %+v, and node 1 %+v", number, blobs, before[1])
 		}
 	}
-	pattern := c.Rotation().PatternAfter // of the initialisation
+	pattern := c.Rotation().PatternAfter // of the last order
 
 	h := rewrapHalf(t, c, 1, 2)
 	c.Resume(h.paused)

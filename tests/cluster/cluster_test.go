@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // manyKeys make three partitions, so that each of three operational units owns one.
-const manyKeys = 2500
+const manyKeys = 2100
 
 // An owner is paused before it writes; sometimes it is quicker.
 const attempts = 10

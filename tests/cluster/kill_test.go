@@ -9,8 +9,9 @@ import (
 	"tumbler/tests/harness"
 )
 
-// Whoever is killed while keys are being rewrapped comes back and goes on, the rotation completes, and no key is lost.
-func TestKilledWhileRewrapping(t *testing.T) {
+// Whoever is killed while keys are being rewrapped comes back and goes on, the rotation completes, and no key is lost; a
+// rotation that is cancelled then changes nothing.
+func TestInterruptedRewrap(t *testing.T) {
 	c := harness.NewCluster(t, 3, 2)
 	keys := c.MustCreateKeys(manyKeys)
 
@@ -63,6 +64,7 @@ func TestKilledWhileRewrapping(t *testing.T) {
 		c.Start(c.All()...)
 		mustComplete(t, c, keys)
 	})
+	c.Sub("Cancelled", func(t *testing.T) { cancelled(t, c, keys) })
 }
 
 // mustHaveEndedHalf: what the node left on its disk says that keys were being rewrapped when it was killed.
