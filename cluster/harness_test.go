@@ -372,13 +372,6 @@ func others(nodes []*node, n *node) []*node {
 	return slices.DeleteFunc(slices.Clone(nodes), func(m *node) bool { return m == n })
 }
 
-func numbers(nodes []*node) (out []uint32) {
-	for _, n := range nodes {
-		out = append(out, n.Number())
-	}
-	return out
-}
-
 func must[T any](v T, err error) T {
 	check(err)
 	return v

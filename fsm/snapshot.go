@@ -139,7 +139,7 @@ func (s *Store) inspect(path string) (applied uint64, cluster ID, err error) {
 	if err != nil {
 		return 0, cluster, fmt.Errorf("the snapshot cannot be read: %w", err)
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	if applied, err = readApplied(db); err != nil {
 		return 0, cluster, err
 	}
