@@ -82,6 +82,7 @@ func (r rewrapUnit) BeginPartition(digest order.Digest, partition, pass uint32) 
 }
 
 func (r rewrapUnit) Rewrap(digest order.Digest, partition, pass uint32, blobs [][]byte) (rewrap.Rewrapped, error) {
+	hold("rewrap", r.unit.Status().Number)
 	out, err := r.unit.Rewrap(digest, partition, pass, blobs)
 	return rewrap.Rewrapped(out), err
 }

@@ -17,37 +17,28 @@ func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 // manyKeys make three partitions, so that each of three operational units owns one.
 const manyKeys = 2100
 
-// An owner is paused before it writes; sometimes it is quicker.
-const attempts = 10
-
 // half is a rotation that stands still half rewrapped, until its paused owner goes on or others take its partition over.
 type half struct {
 	paused uint32
 	status client.RotationStatus
 }
 
-// rewrapHalf starts a rotation that stops at rewrapped at the latest, and pauses the owner of a partition before it has
-// written all of it. One that was quicker is cancelled, and another one started.
+// rewrapHalf starts a rotation that stops at rewrapped at the latest, holds the owner of a partition before it has written
+// any of it, and pauses it once others have written theirs.
 func rewrapHalf(t *testing.T, c *harness.Cluster, leader, owner uint32) half {
 	t.Helper()
 	c.Lead(leader)
-	for range attempts {
-		c.StartRotation("--hold")
-		c.WaitRotation(leader, "the rewrap to start", func(s client.RotationStatus) bool {
-			return s.State == client.StateRewrapping || s.State == client.StateVerifying || s.State == client.StateRewrapped
-		})
-		c.Pause(owner)
-		status := c.WaitRotation(leader, "the other owners to write", func(s client.RotationStatus) bool {
-			return s.State != client.StateRewrapping || s.Partitions.Written > 0
-		})
-		if partly(status) && len(unwritten(status, owner)) > 0 {
-			return half{owner, status}
-		}
-		c.Resume(owner)
-		mustCancel(t, c)
+	release := c.Hold("rewrap", owner)
+	defer release()
+	c.StartRotation("--hold")
+	status := c.WaitRotation(leader, "the other owners to write", func(s client.RotationStatus) bool {
+		return s.State == client.StateRewrapped || partly(s) && len(unwritten(s, owner)) > 0
+	})
+	c.Pause(owner)
+	if !partly(status) || len(unwritten(status, owner)) == 0 {
+		t.Fatalf("crypto unit %d was held, and the rotation is %s: %d of %d keys rewrapped", owner, status.State, status.Keys.Rewrapped, status.Keys.Total)
 	}
-	t.Fatalf("crypto unit %d had written its partitions before it was paused, %d times", owner, attempts)
-	return half{}
+	return half{owner, status}
 }
 
 // partly: some keys are rewrapped, and some are not.

@@ -41,7 +41,7 @@ func build(dir string) (string, error) {
 		return "", fmt.Errorf("go env GOMOD: %w", err)
 	}
 	binary := filepath.Join(dir, "tumbler")
-	args := []string{"build", "-tags", "hashicorpmetrics", "-o", binary}
+	args := []string{"build", "-tags", "hashicorpmetrics,holdpoints", "-o", binary}
 	if raceDetector {
 		args = append(args, "-race")
 	}

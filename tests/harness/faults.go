@@ -1,6 +1,9 @@
 package harness
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -67,5 +70,19 @@ func (c *Cluster) Resume(numbers ...uint32) {
 		n := c.Node(number)
 		n.signal(c.t, syscall.SIGCONT)
 		n.paused = false
+	}
+}
+
+// Hold holds a unit at a hold point of the program's test build, until the function that it gives is called.
+func (c *Cluster) Hold(point string, unit uint32) (release func()) {
+	c.t.Helper()
+	path := filepath.Join(c.dir, fmt.Sprintf("%s-%d", point, unit))
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(path); err != nil {
+			c.t.Error(err)
+		}
 	}
 }

@@ -60,6 +60,7 @@ func (n *Node) start(t testing.TB, binary string) {
 	}
 	defer log.Close()
 	n.command = exec.Command(binary, "node", "run", "--config", filepath.Join(n.Dir, "node.yaml"))
+	n.command.Env = append(os.Environ(), "TUMBLER_HOLD="+filepath.Dir(n.Dir)) // see Hold
 	n.command.Stdout, n.command.Stderr, n.command.SysProcAttr = log, log, lifeline()
 	if err := n.command.Start(); err != nil {
 		t.Fatalf("starting node %d: %v", n.Number, err)
