@@ -23,7 +23,7 @@ func keyCommands(s Streams) *urfave.Command {
 				Name:  "create",
 				Usage: "make a key, or import one",
 				Description: "A root key never leaves the crypto units: it wraps and unwraps. A standard key can be read.\n\n" +
-					"Examples:\n   tumbler kms key create --name orders\n   tumbler kms key create --name legacy --import material.bin",
+					"Examples:\n   tumbler kms key create --name orders --alias orders\n   tumbler kms key create --name legacy --import material.bin",
 				Flags: join([]urfave.Flag{text("name", "`NAME`, 2 to 90 characters"), text("description", "`TEXT`, 2 to 240 characters"),
 					&urfave.StringSliceFlag{Name: "alias", Usage: "`ALIAS` of the key; repeat it for more, at most 5"},
 					&urfave.BoolFlag{Name: "standard", Usage: "a standard key, which can be read; else a root key"},

@@ -69,7 +69,7 @@ func rotationCommands(s Streams) *urfave.Command {
 					"With --verify a file is checked without a cluster: signatures, partitions that join, counts that equal the census.\n" +
 					"Only --administrators is trusted, never the receipt's own list: by default the file that auto-init wrote to CLOUDTKEFILES.\n\n" +
 					"Examples:\n   tumbler tke rotation receipt --out rotation-2.receipt\n" +
-					"   tumbler tke rotation receipt --verify rotation-2.receipt --administrators administrators.der",
+					"   tumbler tke rotation receipt --verify rotation-2.receipt --administrators administrators-$TUMBLER_INSTANCE.der",
 				ArgsUsage: "[DIGEST]",
 				Flags: adminFlags(text("out", "write the receipt (DER) to a new `FILE`"),
 					text("verify", "check the receipt in this `FILE`"),

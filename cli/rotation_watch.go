@@ -34,6 +34,9 @@ func rotationWatch(ctx context.Context, i *invocation) error {
 		if status.Order == nil {
 			return errors.New("there was no rotation yet: `tumbler tke auto-mk-rotate` starts one")
 		}
+		if client.Finished(status.State) {
+			return i.ended(status)
+		}
 		status, err = i.follow(ctx, admin, status.Order.Digest, i.progress())
 		if err != nil {
 			return err

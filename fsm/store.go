@@ -107,7 +107,7 @@ func currentFolder(dir string) (string, error) {
 // setCurrent switches the pointer: a temporary file, fsync, rename, fsync of the folder.
 func setCurrent(dir, folder string) error {
 	path := filepath.Join(dir, pointerName)
-	file, err := os.Create(path + ".tmp")
+	file, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (v *validation) identity(c Config) {
 	}
 	switch {
 	case c.Number == 0:
-		v.bad("number", "is missing: give the crypto unit's number, from 1")
+		v.bad("number", "is missing or 0: give the crypto unit's number, from 1")
 	case c.Number > maxNumber:
 		v.bad("number", "%d is above %d: choose a lower one", c.Number, maxNumber)
 	}

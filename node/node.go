@@ -30,7 +30,7 @@ import (
 )
 
 // Version is the release, set by the linker.
-var version = "dev"
+var version = "development"
 
 // Version is this build's release.
 func Version() string { return version }

@@ -127,12 +127,14 @@ type KMSReason struct {
 	MoreInfo string `json:"moreInfo,omitempty"`
 }
 
-// Error gives the message and the reasons.
+// Error gives the message, and the reasons that it does not name.
 func (e *KMSError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Message)
 	for _, r := range e.Reasons {
-		fmt.Fprintf(&b, ": %s (%s)", r.Message, r.Code)
+		if !strings.Contains(e.Message, r.Code) { // which Tumbler's message names already
+			fmt.Fprintf(&b, ": %s (%s)", r.Message, r.Code)
+		}
 	}
 	return b.String()
 }
