@@ -138,13 +138,19 @@ func clusterMembers(ctx context.Context, i *invocation) error {
 			return err
 		}
 		return i.result(members, func(w io.Writer) {
-			t := newTable("NUMBER", "ADDRESS", "VOTER", "LEADER", "ALIVE", "APPLIED")
+			t := newTable("NUMBER", "ADDRESS", "VOTER", "LEADER", "ALIVE", "APPLIED", "DISK FREE")
 			for _, m := range members.Members {
-				applied := "-"
+				applied, free := "-", "-"
 				if m.AppliedIndex > 0 {
 					applied = thousands(m.AppliedIndex)
 				}
-				t.row(m.Number, m.Address, yesNo(m.Voter), yesNo(m.Leader), yesNo(m.Alive), applied)
+				if m.DiskFree > 0 {
+					free = mebibytes(m.DiskFree)
+				}
+				if m.DiskLow {
+					free += " (LOW)"
+				}
+				t.row(m.Number, m.Address, yesNo(m.Voter), yesNo(m.Leader), yesNo(m.Alive), applied, free)
 			}
 			t.print(w)
 		})
@@ -170,6 +176,9 @@ func showStatus(w io.Writer, s client.Status) {
 		ready += " (" + n.NotReady + ")"
 	}
 	line(w, "  Ready:            %s\n  Converged:        %s\n  Applied index:    %s", ready, yesNo(n.Converged), thousands(n.AppliedIndex))
+	if d := n.Disk; d.LowMark > 0 {
+		line(w, "  Disk:             %s free, the low mark is %s, %s in reserve", mebibytes(d.Free), mebibytes(d.LowMark), mebibytes(d.Reserved))
+	}
 	line(w, "CLUSTER")
 	if !c.Bootstrapped {
 		line(w, "  The node belongs to none yet: `tumbler cluster bootstrap` or `tumbler cluster join`.")

@@ -124,3 +124,5 @@ func thousands(n uint64) string {
 	}
 	return digits
 }
+
+func mebibytes(n uint64) string { return thousands(n>>20) + " MiB" }

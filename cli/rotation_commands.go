@@ -15,7 +15,7 @@ func rotationCommands(s Streams) *urfave.Command {
 	return &urfave.Command{
 		Name:  "rotation",
 		Usage: "look at a rotation of the master key, and steer it",
-		Subcommands: []*urfave.Command{
+		Subcommands: append([]*urfave.Command{
 			{
 				Name:        "status",
 				Usage:       "show the rotation under way, or the last one",
@@ -76,7 +76,7 @@ func rotationCommands(s Streams) *urfave.Command {
 					text("administrators", "trust the administrators in this `FILE` (DER)"), folderFlags()[0]),
 				Action: action(s, rotationReceipt),
 			},
-		},
+		}, paceCommands(s)...),
 	}
 }
 
@@ -100,6 +100,9 @@ func showRotation(w io.Writer, s client.RotationStatus) {
 	line(w, "  Digest:           %s\n  State:            %s", o.Digest, s.State)
 	if s.Waiting != "" {
 		line(w, "  Waiting for:      %s", s.Waiting)
+	}
+	if s.Pace != nil && s.Open {
+		line(w, "  Pace:             %s", paceWords(s.Pace))
 	}
 	if o.Policy != "" {
 		line(w, "  Policy:           %s", o.Policy)

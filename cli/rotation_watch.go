@@ -63,6 +63,12 @@ func (i *invocation) follow(ctx context.Context, admin *client.Client, digest st
 			w.rewrapped = true
 			p.say(saidRewrapped)
 		}
+		if words := paceWords(status.Pace); words != w.pace {
+			if w.pace != "" || status.Pace != nil {
+				p.say("%s", words)
+			}
+			w.pace = words
+		}
 		p.show(status)
 		if client.Finished(status.State) || status.State == client.StateBlocked || held(status) {
 			return status, nil
@@ -90,6 +96,7 @@ type watcher struct {
 	version   uint64
 	asked     bool
 	rewrapped bool
+	pace      string // as last said
 	retry     *time.Timer
 	silent    time.Time // since when no node answers; zero: one does
 }

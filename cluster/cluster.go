@@ -182,7 +182,7 @@ func (c *Cluster) startRaft() error {
 		return 0
 	}
 	c.log.room = func(index uint64, bytes int64) { waiting.room(c.ctx, index, bytes) }
-	cached, err := raft.NewLogCache(c.cfg.Sizes.LogCache, c.log)
+	cached, err := raft.NewLogCache(c.cfg.Sizes.LogCache, writing{c.log, c.fail})
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,6 @@ func TestAPIKeys(t *testing.T) {
 	s.want(nil, &DeleteAPIKey{ID: ID{1}})
 	s.want(ErrAPIKeyNotFound, &DeleteAPIKey{ID: ID{1}})
 	s.want(ErrAlreadyBootstrapped, &Bootstrap{Cluster: ID{1}, Instance: ID{2}, Incarnation: 1, FeatureLevel: 1})
-	s.want(ErrFeatureLevel, &RaiseFeatureLevel{Level: FeatureLevel + 1})
 	s.want(ErrNoMasterKey, &CreateKey{Key: ID{1}, Class: ClassKMS, State: KeyActive})
 	s.want(ErrUnitUnknown, &RemoveUnit{Number: 1})
 }

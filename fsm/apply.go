@@ -134,6 +134,9 @@ func (t *tx) dispatch(command Command, table []byte) (Result, error) {
 	if _, founding := command.(*Bootstrap); !founding && t.control.cluster.ID == (ID{}) {
 		return Result{}, ErrNotBootstrapped
 	}
+	if err := t.allowed(command); err != nil {
+		return Result{}, err
+	}
 	switch c := command.(type) {
 	case *Bootstrap:
 		return t.bootstrap(c)
@@ -183,6 +186,8 @@ func (t *tx) dispatch(command Command, table []byte) (Result, error) {
 		return t.raiseFeatureLevel(c)
 	case *RemoveUnit:
 		return t.removeUnit(c)
+	case *PaceRewrap:
+		return t.paceRewrap(c)
 	}
 	return Result{}, fmt.Errorf("%w: %T", ErrUndecodable, command)
 }

@@ -104,6 +104,8 @@ func newCommand(kind Kind) Command {
 		return new(RaiseFeatureLevel)
 	case KindRemoveUnit:
 		return new(RemoveUnit)
+	case KindPaceRewrap:
+		return new(PaceRewrap)
 	}
 	return nil
 }

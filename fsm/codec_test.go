@@ -44,6 +44,7 @@ func samples() []Command {
 		&DigestState{},
 		&RaiseFeatureLevel{Level: 1},
 		&RemoveUnit{Number: 41},
+		&PaceRewrap{Order: digest, Paused: new(bool), Rate: new(uint64), By: "b", At: 42},
 	}
 }
 

@@ -29,6 +29,7 @@ const (
 	KindDigest            Kind = 22
 	KindRaiseFeatureLevel Kind = 23
 	KindRemoveUnit        Kind = 24
+	KindPaceRewrap        Kind = 25
 )
 
 // A Command is a log entry's meaning. The implementations are the pointers to
@@ -179,6 +180,19 @@ type RemoveUnit struct {
 	Number uint32 `cbor:"1,keyasint"`
 }
 
+// PaceRewrap is what operators ask of every unit that rewraps: to pause, to go
+// on, to keep to a rate. What is nil stays as it was. It is bound to the open
+// rotation: ErrNotRewrapping once everything is verified, and where the order
+// has nothing to rewrap. It stalls and nothing else: it changes no key and
+// bars no cancel.
+type PaceRewrap struct {
+	Order  Digest  `cbor:"1,keyasint"`
+	Paused *bool   `cbor:"2,keyasint,omitempty"`
+	Rate   *uint64 `cbor:"3,keyasint,omitempty"` // keys a second of all units together; 0: no limit
+	By     string  `cbor:"4,keyasint"`
+	At     Time    `cbor:"5,keyasint"`
+}
+
 // Kind is 1.
 func (*Bootstrap) Kind() Kind { return KindBootstrap }
 
@@ -214,3 +228,6 @@ func (*RaiseFeatureLevel) Kind() Kind { return KindRaiseFeatureLevel }
 
 // Kind is 24.
 func (*RemoveUnit) Kind() Kind { return KindRemoveUnit }
+
+// Kind is 25.
+func (*PaceRewrap) Kind() Kind { return KindPaceRewrap }

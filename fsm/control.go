@@ -124,7 +124,10 @@ func loadControl(from reader) (*control, error) {
 	if err := get(from, keyCluster, &c.cluster); err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
-	var err error
+	err := understood(c.cluster.FeatureLevel)
+	if err != nil {
+		return nil, err
+	}
 	if c.units, err = records[Unit](from, space(spaceUnit)); err != nil {
 		return nil, err
 	}

@@ -6,14 +6,14 @@ import (
 	"tumbler/cryptounit/order"
 )
 
-// FeatureLevel is the highest that this release understands.
-const FeatureLevel = 1
-
 func (t *tx) bootstrap(c *Bootstrap) (Result, error) {
+	if err := understood(c.FeatureLevel); err != nil {
+		return Result{}, err
+	}
 	switch {
 	case t.control.cluster.ID != (ID{}):
 		return Result{}, ErrAlreadyBootstrapped
-	case c.Cluster == (ID{}) || c.Instance == (ID{}) || c.Incarnation == 0 || c.FeatureLevel == 0 || c.FeatureLevel > FeatureLevel:
+	case c.Cluster == (ID{}) || c.Instance == (ID{}) || c.Incarnation == 0 || c.FeatureLevel == 0:
 		return Result{}, ErrInvalid.with("cluster, instance, incarnation and feature level")
 	}
 	if c.APIKey != nil {
@@ -28,15 +28,6 @@ func (t *tx) bootstrap(c *Bootstrap) (Result, error) {
 	}
 	t.notable()
 	return Result{Version: 1}, nil
-}
-
-func (t *tx) raiseFeatureLevel(c *RaiseFeatureLevel) (Result, error) {
-	if c.Level < t.control.cluster.FeatureLevel || c.Level > FeatureLevel {
-		return Result{}, ErrFeatureLevel.with("%d: it is %d, this release understands %d", c.Level, t.control.cluster.FeatureLevel, FeatureLevel)
-	}
-	t.cluster().FeatureLevel = c.Level
-	t.notable()
-	return Result{}, nil
 }
 
 func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {

@@ -25,6 +25,7 @@ func (s *Store) options() *pebble.Options {
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                1000,
 		Logger:                      pebbleLogger{s},
+		EventListener:               s.listener(),
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -55,8 +56,17 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
+	full := false
+	for _, arg := range args {
+		if cause, ok := arg.(error); ok && unwritable(cause) {
+			full, err = true, fmt.Errorf("the store in %s cannot be written: %w", l.store.config.Dir, cause)
+		}
+	}
 	if told := l.store.config.Fatal; told != nil {
 		told(err) // not through fail: the caller may hold the store's lock
+		if full {
+			select {} // the contract: Fatalf does not return; the node ends, and says why
+		}
 	}
-	panic(err) // the contract: Fatalf does not return
+	panic(err)
 }

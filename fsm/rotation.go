@@ -21,6 +21,7 @@ type Rotation struct {
 	Closed   Time          `cbor:"14,keyasint"`
 	Cancel   Digest        `cbor:"15,keyasint"` // the order that cancelled it
 	Rewrap   Rewrap        `cbor:"16,keyasint"`
+	Pace     *Pace         `cbor:"17,keyasint,omitempty"` // nil: as fast as it goes
 }
 
 // Plan is what the order asks for, as far as the state goes by it.

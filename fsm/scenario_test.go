@@ -48,7 +48,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		"world": s.newWorld, "order": s.submit, "converge": s.convergeUnits, "state": func(*datadriven.TestData) string { return s.describe() },
 		"step": s.step, "assign": s.assign, "batch": s.putBatch, "verify": s.verify, "propose": s.proposeKept, "fence": s.fence,
 		"restart": s.restart, "key": s.key, "damage": s.damage, "cannot-open": s.cannotOpen, "repair": s.repair, "approve": s.approve,
-		"open": s.openAll, "fences": s.fences, "keys": s.manyKeys, "acts": s.acts,
+		"open": s.openAll, "fences": s.fences, "keys": s.manyKeys, "acts": s.acts, "pace": s.pace,
 	}
 	verb, ok := verbs[d.Cmd]
 	if !ok {

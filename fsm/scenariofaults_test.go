@@ -74,3 +74,21 @@ func (s *scenario) damage(d *datadriven.TestData) string {
 	}
 	return "ok\n"
 }
+
+// pace: pause, resume or rate=: what an operator asks of every unit that rewraps.
+func (s *scenario) pace(d *datadriven.TestData) string {
+	r, _, _ := s.evidence()
+	c := &PaceRewrap{Order: r.Order, By: "operator", At: s.clock}
+	switch first(d) {
+	case "pause":
+		c.Paused = new(bool)
+		*c.Paused = true
+	case "resume":
+		c.Paused = new(bool)
+	}
+	if d.HasArg("rate") {
+		rate := uint64(number32(d, "rate", 0))
+		c.Rate = &rate
+	}
+	return s.give(d, c, nil)
+}

@@ -29,6 +29,9 @@ func (s *scenario) describe() string {
 			fmt.Fprintf(&b, "partition %d: %d..%d, cursor %d, pass %d, lease %d, owner %d, verified by %d\n", p.Index, p.From, p.End-1, p.Cursor, p.Pass, p.Lease, p.Owner, p.Verified)
 		}
 	}
+	if p := r.Pace; p != nil {
+		fmt.Fprintf(&b, "paused %v, rate %d, asked by %s\n", p.Paused, p.Rate, p.Asked.By)
+	}
 	for _, bad := range r.Bad {
 		fmt.Fprintf(&b, "blob %d does not open in units %v\n", bad.Number, bad.Units)
 	}

@@ -58,7 +58,7 @@ func newWorld(t testing.TB, operational, recovery int) *world {
 		t: t, store: store, other: other, policy: order.Online, admin: order.KeySigner{Key: key}, cluster: order.ID{1}, inst: order.ID{2}, clock: TimeOf(time.Now()),
 		list: order.Administrators{List: []order.Administrator{{Name: "alice", Key: spki}}, Signature: 1, Revocation: 1},
 	}
-	w.must(&Bootstrap{Cluster: ID(w.cluster), Instance: ID(w.inst), Incarnation: 1, FeatureLevel: 1, At: w.clock})
+	w.must(&Bootstrap{Cluster: ID(w.cluster), Instance: ID(w.inst), Incarnation: 1, FeatureLevel: FeatureLevel, At: w.clock})
 	for i := range operational + recovery {
 		role := order.Operational
 		if i >= operational {

@@ -74,6 +74,8 @@ var (
 
 	// ErrUnavailable: nothing was done; another node, or this one in a moment, can do it.
 	ErrUnavailable = &Error{Code: "SERVICE_UNAVAILABLE_ERR"}
+	// ErrNoRoom: a disk is nearly full, and nothing was done; it can be once there is room.
+	ErrNoRoom = &Error{Code: "DISK_SPACE_LOW_ERR"}
 	// ErrOutcomeUnknown: it may or may not have been done.
 	ErrOutcomeUnknown = &Error{Code: "OUTCOME_UNKNOWN_ERR"}
 	// ErrInternal is a fault of this service.

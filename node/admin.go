@@ -37,6 +37,7 @@ func (n *Node) adminBackend() admin.Backend {
 			{Err: cluster.ErrNotAdmitted, Code: client.CodeForbidden},
 			{Err: cluster.ErrNotMember, Code: client.CodeNotFound},
 			{Err: cluster.ErrNoLeader, Code: client.CodeNoLeader},
+			{Err: kms.ErrNoRoom, Code: client.CodeNotReady},
 			{Err: cluster.ErrUnreachable, Code: client.CodeUnitUnreachable},
 			{Err: cryptounit.ErrImprint, Code: client.CodeImprintMode},
 			{Err: cryptounit.ErrNotImprint, Code: client.CodeConflict},
@@ -59,6 +60,7 @@ func (n adminNode) Status() client.NodeStatus {
 	return client.NodeStatus{
 		Number: n.config.Number, Role: n.config.Role, Location: n.config.Location, Version: version, StartedAt: n.started.UTC(),
 		Ready: why == "", NotReady: why, AppliedIndex: n.store.AppliedIndex(), Converged: n.converged.Load(),
+		Disk: n.disk.status(),
 	}
 }
 
@@ -89,7 +91,7 @@ func (n adminNode) Bootstrap(ctx context.Context, by string) (client.Bootstrappe
 		return none, err
 	}
 	founding := &fsm.Bootstrap{
-		Instance: fsm.ID(instance), Incarnation: 1, FeatureLevel: fsm.FeatureLevel, At: fsm.TimeOf(time.Now()), APIKey: &record,
+		Instance: fsm.ID(instance), Incarnation: 1, FeatureLevel: understood(), At: fsm.TimeOf(time.Now()), APIKey: &record,
 	}
 	rand.Read(founding.Cluster[:])
 	if _, err := n.replica.Propose(ctx, founding); err != nil {
@@ -165,8 +167,10 @@ type adminCluster struct{ *Node }
 func (c adminCluster) Members() []client.Member {
 	members := []client.Member{}
 	for _, m := range c.cluster.Members() {
+		room, _ := c.disk.of(m.Number)
 		members = append(members, client.Member{
 			Number: m.Number, Address: m.Address, Voter: m.Voter, Leader: m.Leader, Alive: m.Alive, AppliedIndex: m.AppliedIndex,
+			DiskFree: room.Free, DiskLow: room.Low,
 		})
 	}
 	return members

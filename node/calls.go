@@ -26,6 +26,9 @@ const (
 	callRegister          = "unit-register"
 	callDigest            = "state-digest"
 	callFound             = "rewrap-found"
+	callFeatureLevel      = "feature-level"
+	callRoom              = "disk-room"
+	callRooms             = "disk-rooms"
 )
 
 // calls answers other nodes for this node's unit, and reaches other nodes' units. This node's own unit is called the
@@ -35,6 +38,7 @@ type calls struct {
 	unit      *cryptounit.Unit
 	registrar *registrar
 	store     *fsm.Store
+	disk      *disk
 	planner   *atomic.Pointer[rewrap.Planner]
 }
 
@@ -53,6 +57,8 @@ func (c *calls) handle() {
 		}
 		return report.Encode()
 	})
+	c.cluster.Handle(callFeatureLevel, answerFeatureLevel)
+	c.disk.handle(c.cluster)
 	c.cluster.Handle(callSetAdministrators, c.setAdministrators)
 	c.cluster.Handle(callRegister, func(ctx context.Context, _ uint32, _ []byte) ([]byte, error) {
 		if err := c.registrar.register(ctx); err != nil {
@@ -62,7 +68,7 @@ func (c *calls) handle() {
 		if err != nil {
 			return nil, err
 		}
-		return binary.BigEndian.AppendUint64(nil, free), nil
+		return binary.BigEndian.AppendUint64(nil, free-min(free, c.registrar.config.Disk.low())), nil
 	})
 	c.cluster.Handle(callDigest, func(ctx context.Context, _ uint32, body []byte) ([]byte, error) {
 		if len(body) != 8 {

@@ -33,6 +33,7 @@ type Config struct {
 	TLS      TLS      `yaml:"tls"`
 	Gossip   Gossip   `yaml:"gossip"`
 	Sealing  Sealing  `yaml:"sealing"`
+	Disk     Disk     `yaml:"disk"`
 	Timeouts Timeouts `yaml:"timeouts"`
 	Log      Log      `yaml:"log"`
 }
@@ -79,6 +80,21 @@ type Sealing struct {
 	// one. Required.
 	KeyFile string `yaml:"key_file"`
 }
+
+// Disk is about the space that is left for DataDir. Sizes are in MiB.
+type Disk struct {
+	// Low is the low mark: while less is free on the disk of a member, no node rewraps, and new keys are refused by it and
+	// by the cluster that it leads. Default 512; not below twice Reserve.
+	Low uint64 `yaml:"low_mib"`
+	// Reserve is the size of a file in DataDir that is given up when less than its size is free, so that what ends a
+	// rotation, a cancel above all, can still be written. It is made again when there is room. Default 64.
+	Reserve uint64 `yaml:"reserve_mib"`
+}
+
+const mebibyte = 1 << 20
+
+func (d Disk) low() uint64     { return d.Low * mebibyte }
+func (d Disk) reserve() uint64 { return d.Reserve * mebibyte }
 
 // Timeouts are spans such as 500ms, 5s, 1m.
 type Timeouts struct {
@@ -165,6 +181,8 @@ func (c Config) withDefaults() Config {
 		set(&c.Listen.Health, DefaultPort(c.Number)+3)
 	}
 	set(&c.Sealing.Type, SealingKeyFile)
+	set(&c.Disk.Low, 512)
+	set(&c.Disk.Reserve, 64)
 	set(&c.Timeouts.Heartbeat, 500*time.Millisecond)
 	set(&c.Timeouts.Election, 500*time.Millisecond)
 	set(&c.Timeouts.Lease, 5*time.Second)

@@ -36,6 +36,7 @@ func (c Config) Validate() error {
 	v.identity(c)
 	v.listen(c.Listen)
 	v.files(c)
+	v.disk(c.Disk)
 	v.timeouts(c.Timeouts)
 	v.oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "json", "text")
@@ -128,6 +129,18 @@ func (v *validation) files(c Config) {
 		v.bad("sealing.type", "transit is not part of this build: use keyfile")
 	default:
 		v.bad("sealing.type", "%q is not a kind of sealing: use keyfile", c.Sealing.Type)
+	}
+}
+
+func (v *validation) disk(d Disk) {
+	const most = 1 << 20 // 1 TiB
+	switch {
+	case d.Reserve > most:
+		v.bad("disk.reserve_mib", "%d is above %d: sizes are in MiB, 64 is usual", d.Reserve, most)
+	case d.Low > most:
+		v.bad("disk.low_mib", "%d is above %d: sizes are in MiB, 512 is usual", d.Low, most)
+	case d.Low < 2*d.Reserve:
+		v.bad("disk.low_mib", "%d is below twice disk.reserve_mib (%d): make it at least that", d.Low, d.Reserve)
 	}
 }
 

@@ -46,8 +46,8 @@ func TestCommentedDefaultsInConfigsAreTheDefaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := commented.FindAllSubmatch(data, -1)
-		if len(found) != 11 {
-			t.Errorf("%s shows %d defaults, not 11", name, len(found))
+		if len(found) != 13 {
+			t.Errorf("%s shows %d defaults, not 13", name, len(found))
 		}
 		asIs, err := ParseConfig(data)
 		if err != nil {
@@ -110,6 +110,8 @@ func TestABadValueIsNamedWithWhatToDo(t *testing.T) {
 		{"missing sealing key", "sealing: {key_file: sealing.key}\n", "", "sealing.key_file", "openssl rand"},
 		{"transit", "sealing: {key_file", "sealing: {type: transit, key_file", "sealing.type", "use keyfile"},
 		{"sealing", "sealing: {key_file", "sealing: {type: tpm, key_file", "sealing.type", "use keyfile"},
+		{"low mark", "role: recovery", "role: recovery\ndisk: {low_mib: 100}", "disk.low_mib", "below twice disk.reserve_mib (64)"},
+		{"reserve", "role: recovery", "role: recovery\ndisk: {reserve_mib: 9999999}", "disk.reserve_mib", "sizes are in MiB"},
 		{"heartbeat", "role: recovery", "role: recovery\ntimeouts: {heartbeat: 1ms}", "timeouts.heartbeat", "at least 5ms"},
 		{"election", "role: recovery", "role: recovery\ntimeouts: {election: 100ms}", "timeouts.election", "below timeouts.heartbeat"},
 		{"lease", "role: recovery", "role: recovery\ntimeouts: {lease: 1s}", "timeouts.lease", "four times"},

@@ -61,12 +61,15 @@ var (
 	metricDone  = prometheus.NewDesc("tumbler_rotation_keys_rewrapped", "Keys rewrapped in the present passes of the open or last rotation.", nil, nil)
 	metricTotal = prometheus.NewDesc("tumbler_rotation_keys", "Keys that the open or last rotation covers.", nil, nil)
 	metricIndex = prometheus.NewDesc("tumbler_applied_index", "Index of the last command in this node's state.", nil, nil)
+	metricFree  = prometheus.NewDesc("tumbler_disk_free_bytes", "Space left for data_dir.", nil, nil)
+	metricLow   = prometheus.NewDesc("tumbler_disk_low", "1 if less space is left than disk.low_mib.", nil, nil)
+	metricKept  = prometheus.NewDesc("tumbler_disk_reserve_bytes", "The reserve that is kept in data_dir; 0 once it was given up.", nil, nil)
 	metricReady = prometheus.NewDesc("tumbler_ready", "1 if the node serves what its role serves.", nil, nil)
 )
 
 // Describe is prometheus.Collector's.
 func (c *stateCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{metricBlobs, metricState, metricDone, metricTotal, metricIndex, metricReady} {
+	for _, d := range []*prometheus.Desc{metricBlobs, metricState, metricDone, metricTotal, metricIndex, metricFree, metricLow, metricKept, metricReady} {
 		to <- d
 	}
 }
@@ -77,11 +80,11 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(metricIndex, float64(c.node.store.AppliedIndex()))
-	ready := 0.0
-	if c.node.notReady() == "" {
-		ready = 1
-	}
-	gauge(metricReady, ready)
+	disk := c.node.disk.status()
+	gauge(metricFree, float64(disk.Free))
+	gauge(metricLow, oneIf(disk.Low))
+	gauge(metricKept, float64(disk.Reserved))
+	gauge(metricReady, oneIf(c.node.notReady() == ""))
 	view, err := c.node.store.View()
 	if err != nil {
 		return
@@ -99,4 +102,11 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 	gauge(metricState, 1, rotation.State.String())
 	gauge(metricDone, float64(rotation.Done.Sum()))
 	gauge(metricTotal, float64(rotation.Rewrap.Census.Sum()))
+}
+
+func oneIf(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
 }

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
+
+	"tumbler/fsm"
 )
 
 // hold lets a test hold a unit in mid-rotation: it returns once $TUMBLER_HOLD/POINT-UNIT does not exist.
@@ -22,4 +25,12 @@ func hold(point string, unit uint32) {
 		}
 		time.Sleep(5 * time.Millisecond) // a file is watched, in a test build
 	}
+}
+
+// understood lets a test have a node report the feature level of an older release, $TUMBLER_FEATURE_LEVEL.
+func understood() uint32 {
+	if level, err := strconv.ParseUint(os.Getenv("TUMBLER_FEATURE_LEVEL"), 10, 32); err == nil {
+		return uint32(level)
+	}
+	return fsm.FeatureLevel
 }

@@ -24,6 +24,7 @@ type leader struct {
 	lease   time.Duration
 	fence   time.Duration
 	log     hclog.Logger
+	disk    *disk
 	// planner is the present term's, nil without one: verifiers' findings go to it.
 	planner *atomic.Pointer[rewrap.Planner]
 
@@ -53,6 +54,7 @@ func (l *leader) run(ctx context.Context) {
 // term is one term of leadership.
 func (l *leader) term(ctx context.Context, leading <-chan bool) {
 	planner := rewrap.NewPlanner(l.lease)
+	levels := &leveller{cluster: l.cluster, replica: l.replica, log: l.log}
 	l.planner.Store(planner)
 	defer l.planner.Store(nil)
 	silence := newSilence(l.fence)
@@ -62,6 +64,9 @@ func (l *leader) term(ctx context.Context, leading <-chan bool) {
 		_, changed := l.replica.store.Watch()
 		if err := l.look(ctx, planner, silence); err != nil && ctx.Err() == nil {
 			l.log.Debug("the leader could not do its part yet", "error", err)
+		}
+		if err := levels.raise(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			l.log.Debug("the feature level stays as it is", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -122,6 +127,9 @@ func (l *leader) assign(ctx context.Context, view *fsm.View, rotation fsm.Rotati
 		if u, known := view.Unit(n); known && alive[n] && !u.IsFenced() {
 			live = append(live, rewrap.Live{Number: n, Role: u.Role})
 		}
+	}
+	if l.disk.anyLow() { // nobody writes for want of room, and that is nobody's fault
+		rotation.Pace = &fsm.Pace{Paused: true}
 	}
 	next := planner.Next(rotation, live, time.Now())
 	if next == nil {

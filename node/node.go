@@ -48,6 +48,8 @@ type Node struct {
 	keys    *kms.Service
 	calls   *calls
 	stater  *stater
+	disk    *disk
+	locked  *os.File // data_dir
 
 	joined    chan struct{} // closed once this node's state is the cluster's
 	joinedYet atomic.Bool
@@ -60,7 +62,7 @@ type Node struct {
 func Run(ctx context.Context, config Config) error {
 	n, err := start(config)
 	if err != nil {
-		return err
+		return config.explained(err)
 	}
 	return n.serve(ctx)
 }
@@ -78,6 +80,10 @@ func start(config Config) (n *Node, err error) {
 	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
+	if n.locked, err = lock(config.DataDir); err != nil {
+		return nil, err
+	}
+	n.disk = newDisk(config, n.log.Named("disk"))
 	if n.unit, err = cryptounit.Open(cryptounit.Config{
 		Dir: filepath.Join(config.DataDir, "unit"), Number: config.Number, Role: unitRole(config.Role), Sealer: sealer,
 	}); err != nil {
@@ -87,14 +93,14 @@ func start(config Config) (n *Node, err error) {
 		return nil, errors.Join(err, n.unit.Close())
 	}
 	n.replica = &replica{n.cluster, n.store}
-	n.stater = &stater{replica: n.replica, log: n.log.Named("unit")}
+	n.stater = &stater{replica: n.replica, log: n.log.Named("unit"), troubled: n.troubled}
 	n.calls = &calls{
 		cluster: n.cluster, unit: n.unit, store: n.store, registrar: &registrar{config, n.unit, n.replica, n.stater},
-		planner: new(atomic.Pointer[rewrap.Planner]),
+		disk: n.disk, planner: new(atomic.Pointer[rewrap.Planner]),
 	}
 	n.calls.handle()
 	n.keys, err = kms.New(kms.Config{
-		Proposer: n.replica, Reader: keyReader{n.replica}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")},
+		Proposer: roomyProposer{n.replica, n.disk}, Reader: keyReader{n.replica}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")},
 	})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
@@ -170,6 +176,7 @@ func (n *Node) serve(ctx context.Context) error {
 		return errors.Join(err, n.close())
 	}
 	n.work.Go(func() { n.join(ctx) })
+	n.work.Go(func() { n.disk.run(ctx, n.cluster) })
 	n.log.Info("node started", "role", n.config.Role, "identity", n.unit.Status().Identity.String(), "api", n.config.Listen.API, "version", version)
 	select {
 	case <-ctx.Done():
@@ -178,20 +185,24 @@ func (n *Node) serve(ctx context.Context) error {
 	case <-n.cluster.Failed():
 		err = n.cluster.Err()
 	}
-	n.log.Info("node stops", "reason", err)
+	if err = n.config.explained(err); err != nil {
+		n.log.Error("the node cannot go on, and stops", "error", err)
+	} else {
+		n.log.Info("the node was asked to stop")
+	}
 	stop()
 	for _, s := range servers {
 		s.close(shutdownTime)
 	}
 	n.work.Wait()
-	return errors.Join(err, n.close())
+	return errors.Join(err, n.closeAfter(err))
 }
 
 // shutdownTime bounds how long calls under way are waited for.
 const shutdownTime = 5 * time.Second
 
 func (n *Node) close() error {
-	return errors.Join(n.cluster.Close(), n.store.Close(), n.unit.Close())
+	return errors.Join(n.cluster.Close(), n.store.Close(), n.unit.Close(), n.locked.Close())
 }
 
 // join waits until this node belongs to a cluster and its state is up to date, makes its unit known, and then begins to
@@ -257,8 +268,8 @@ func (n *Node) begin(ctx context.Context) {
 	}
 	repairer := &repairer{n.config.Number, n.unit, n.replica, n.stater, n.calls, n.log.Named("repair")}
 	runner, err := rewrap.NewRunner(rewrap.Config{
-		Number: n.config.Number, Unit: rewrapUnit{n.unit}, Proposer: n.replica, Stater: n.stater, Source: n.store, Reporter: repairer,
-		Lag: n.cluster.Lag, Logger: n.log.Named("rewrap"),
+		Number: n.config.Number, Unit: rewrapUnit{n.unit, n.troubled}, Proposer: n.replica, Stater: n.stater, Source: n.store, Reporter: repairer,
+		Lag: n.lag, Logger: n.log.Named("rewrap"),
 	})
 	if err != nil {
 		n.fail(err)
@@ -266,7 +277,7 @@ func (n *Node) begin(ctx context.Context) {
 	}
 	leader := &leader{
 		cluster: n.cluster, replica: n.replica, keys: n.keys, lease: n.config.Timeouts.Lease, fence: n.config.Timeouts.Fence,
-		log: n.log.Named("leader"), planner: n.calls.planner,
+		log: n.log.Named("leader"), disk: n.disk, planner: n.calls.planner,
 	}
 	rewrap := func(ctx context.Context) {
 		if err := runner.Run(ctx); err != nil {
@@ -276,6 +287,14 @@ func (n *Node) begin(ctx context.Context) {
 	for _, run := range []func(context.Context){converger.run, repairer.run, rewrap, leader.run} {
 		n.work.Go(func() { run(ctx) })
 	}
+}
+
+// lag is for whom rewraps: a member whose disk is nearly full is as far behind as one may be.
+func (n *Node) lag(ctx context.Context) (uint64, error) {
+	if n.disk.anyLow() {
+		return rewrap.MaxLag, nil
+	}
+	return n.cluster.Lag(ctx)
 }
 
 // notReady says why this node does not serve yet, or "".

@@ -22,8 +22,13 @@ func (r *replica) Propose(ctx context.Context, command fsm.Command) (fsm.Result,
 	return r.ProposeTable(ctx, command, nil)
 }
 
-// ProposeTable is Propose for a command with a table beside it.
+// ProposeTable is Propose for a command with a table beside it. A command above the cluster's feature level is refused here:
+// a member of an older release could not go on behind it.
 func (r *replica) ProposeTable(ctx context.Context, command fsm.Command, table []byte) (fsm.Result, error) {
+	if level := r.store.FeatureLevel(); fsm.LevelOf(command.Kind()) > max(level, firstLevel) {
+		return fsm.Result{}, &fsm.Refusal{Code: fsm.ErrFeatureLevel.Code,
+			Detail: fmt.Sprintf("the cluster is at level %d until every member runs a release that knows %T", level, command)}
+	}
 	data, err := fsm.Encode(command, fsm.NewRequestID(r.store.AppliedIndex()))
 	if err != nil {
 		return fsm.Result{}, err

@@ -19,6 +19,8 @@ type stater struct {
 	mu      sync.Mutex
 	replica *replica
 	log     hclog.Logger
+	// troubled is told why a unit could not write its file.
+	troubled func(error)
 }
 
 // State has the unit say something and proposes it.
@@ -35,6 +37,7 @@ func (s *stater) stateWith(ctx context.Context, say func() (order.SignedStatemen
 	defer s.mu.Unlock()
 	statement, envelopes, err := say()
 	if err != nil {
+		s.troubled(err)
 		return err
 	}
 	command := &fsm.SubmitStatement{At: fsm.TimeOf(time.Now())}

@@ -75,10 +75,15 @@ func (k keyUnit) MAC(blob, message []byte) ([]byte, error) {
 }
 
 // rewrapUnit is the unit as a rewrap needs it.
-type rewrapUnit struct{ unit *cryptounit.Unit }
+type rewrapUnit struct {
+	unit     *cryptounit.Unit
+	troubled func(error) // told why the unit could not write its file
+}
 
 func (r rewrapUnit) BeginPartition(digest order.Digest, partition, pass uint32) error {
-	return r.unit.BeginPartition(digest, partition, pass)
+	err := r.unit.BeginPartition(digest, partition, pass)
+	r.troubled(err)
+	return err
 }
 
 func (r rewrapUnit) Rewrap(digest order.Digest, partition, pass uint32, blobs [][]byte) (rewrap.Rewrapped, error) {

@@ -81,8 +81,10 @@ func (p *Planner) Next(r fsm.Rotation, live []Live, now time.Time) *fsm.AssignPa
 }
 
 // observe notes who was given something and who got on since the last time,
-// and judges. Who waits for a blob in question is not judged.
+// and judges. Who waits for a blob in question is not judged, nor who was
+// asked to pause; who was asked to be slow is given more time.
 func (p *Planner) observe(r fsm.Rotation, now time.Time) {
+	p.writing.lease = p.lease + patience(r)
 	for i, is := range r.Rewrap.Partitions {
 		s := &p.seen[i]
 		was, asked := s.partition, questioned(r, is)
@@ -113,6 +115,8 @@ func (p *Planner) observe(r fsm.Rotation, now time.Time) {
 		case s.questioned || q.Verified != 0:
 		case q.Written():
 			p.checking.judge(q.Verifier, now)
+		case r.Paced().Paused:
+			p.writing.given(q.Owner, now)
 		default:
 			p.writing.judge(q.Owner, now)
 		}

@@ -15,12 +15,13 @@ import (
 // unit owns and verifies those that it is asked to. Its fields belong to the
 // goroutine of Run.
 type Runner struct {
-	config  Config
-	limit   int // blobs a batch
-	running map[job]context.CancelFunc
-	held    map[job]*hold
-	done    chan ended
-	group   sync.WaitGroup
+	config   Config
+	limit    int // blobs a batch
+	running  map[job]context.CancelFunc
+	held     map[job]*hold
+	done     chan ended
+	group    sync.WaitGroup
+	throttle throttle
 }
 
 // job is one partition's work: at most one goroutine has it. Another pass or
@@ -151,7 +152,8 @@ func (r *Runner) look(ctx context.Context) (time.Duration, error) {
 	return wake, nil
 }
 
-// jobs is what a unit has to do, by partition.
+// jobs is what a unit has to do, by partition. In a rotation that operators
+// paused nothing is written; what is written is verified.
 func jobs(r fsm.Rotation, unit uint32) []job {
 	if !working(r.State) {
 		return nil
@@ -159,7 +161,7 @@ func jobs(r fsm.Rotation, unit uint32) []job {
 	var due []job
 	for _, p := range r.Rewrap.Partitions {
 		switch {
-		case !p.Written() && p.Owner == unit:
+		case !p.Written() && p.Owner == unit && !r.Paced().Paused:
 			due = append(due, job{task: taskWrite, order: r.Order, partition: p.Index, pass: p.Pass, lease: p.Lease})
 		case p.Written() && p.Verified == 0 && p.Verifier == unit && !slices.Contains(p.Writers, unit):
 			due = append(due, job{task: taskVerify, order: r.Order, partition: p.Index, pass: p.Pass})

@@ -40,6 +40,9 @@ func (r *Runner) write(ctx context.Context, j job) error {
 		if err := r.pause(ctx); err != nil {
 			return err
 		}
+		if err := r.keepPace(ctx, int(made.command.Count)); err != nil {
+			return err
+		}
 		proposed := r.propose(ctx, made)
 		to := made.command.To
 		made = nil

@@ -48,7 +48,8 @@ type node struct {
 	dir    string
 	store  *fsm.Store
 	unit   *cryptounit.Unit
-	faulty Unit // in the unit's stead, if set
+	faulty Unit   // in the unit's stead, if set
+	source Source // in the store's stead, if set
 
 	stating sync.Mutex
 	mu      sync.Mutex
@@ -93,7 +94,7 @@ func newWorld(t *testing.T, operational, recovery int) *world {
 		t.Cleanup(func() { must(t, n.unit.Close()) })
 		w.nodes = append(w.nodes, n)
 	}
-	w.must(&fsm.Bootstrap{Cluster: fsm.ID(testCluster), Instance: fsm.ID(testInstance), Incarnation: 1, FeatureLevel: 1, At: 1})
+	w.must(&fsm.Bootstrap{Cluster: fsm.ID(testCluster), Instance: fsm.ID(testInstance), Incarnation: 1, FeatureLevel: fsm.FeatureLevel, At: 1})
 	list, err := w.list.Encode()
 	must(t, err)
 	for _, n := range w.nodes {
@@ -281,6 +282,9 @@ func (n *node) start(limit int) {
 		unit = realUnit{n.unit}
 	}
 	config := Config{Number: n.number, Unit: unit, Proposer: n, Stater: n, Source: n.store, Reporter: n, Retry: time.Millisecond}
+	if n.source != nil {
+		config.Source = n.source
+	}
 	if n.lag != nil {
 		config.Lag = func(context.Context) (uint64, error) { return n.lag(), nil }
 	}

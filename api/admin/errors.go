@@ -113,6 +113,7 @@ var refusals = map[fsm.Code]mapping{
 	fsm.ErrApprovalMalformed.Code:           {code: client.CodeInvalidOrder},
 	fsm.ErrApproval.Code:                    {code: client.CodePatternMismatch, hint: hintRead},
 	fsm.ErrRotationCancelled.Code:           {code: "rotation_cancelled"},
+	fsm.ErrNotRewrapping.Code:               {code: "not_rewrapping", hint: hintRead},
 	fsm.ErrNotAwaited.Code:                  {code: "not_awaited", hint: hintRead},
 	fsm.ErrGeneration.Code:                  {code: codeGeneration, hint: hintRead},
 	fsm.ErrUnitUnknown.Code:                 {code: client.CodeNotFound, hint: "list units: `tumbler tke cryptounits`"},

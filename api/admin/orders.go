@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"tumbler/api/client"
+	"tumbler/cryptounit/order"
 	"tumbler/fsm"
 )
 
@@ -80,6 +81,9 @@ func (s *Server) submitOrder(ctx context.Context, _ request, in client.SubmitOrd
 			if short, err = s.b.Units.Refresh(ctx); err != nil {
 				return client.SubmittedOrder{}, fmt.Errorf("bringing the units' reports up to date: %w", err)
 			}
+		}
+		if signed.order.Kind != order.Rotate { // only a rotation writes every key a second time
+			short = nil
 		}
 		if _, err := s.b.Proposer.Propose(ctx, &fsm.SubmitOrder{Order: in.Order, At: fsm.TimeOf(s.now()), Short: short}); err != nil {
 			return client.SubmittedOrder{}, err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tumbler/api/client"
+	"tumbler/fsm"
 )
 
 const (
@@ -104,4 +105,31 @@ func (s *Server) rotations(ctx context.Context, _ request) (client.Rotations, er
 func noRotation() client.RotationStatus {
 	return client.RotationStatus{State: client.StateNone, Units: []client.RotationUnit{}, Fenced: []uint32{},
 		Blocked: []client.BlockedBlob{}, Times: []client.StateTime{}, Partitions: client.PartitionProgress{List: []client.Partition{}}}
+}
+
+// pace has every unit pause, go on, or keep to a rate. One administrator's certificate is enough: it can only stall.
+func (s *Server) pace(ctx context.Context, r request, in client.PaceRequest) (client.RotationStatus, error) {
+	none := client.RotationStatus{}
+	if in.Paused == nil && in.KeysPerSecond == nil {
+		return none, invalid("nothing is asked for: give paused, keys_per_second, or both")
+	}
+	if in.KeysPerSecond != nil && *in.KeysPerSecond > fsm.MaxRate {
+		return none, invalid("keys_per_second is %d: want 0 (no limit) to %d", *in.KeysPerSecond, uint64(fsm.MaxRate))
+	}
+	command := &fsm.PaceRewrap{Paused: in.Paused, Rate: in.KeysPerSecond, By: r.Client, At: fsm.TimeOf(s.now())}
+	err := s.read(ctx, func(v View) error {
+		rotation, ok := v.Rotation()
+		if !ok || !rotation.State.Open() {
+			return &client.Error{Code: client.CodeConflict, Message: "no rotation is under way", Hint: "`tumbler tke auto-mk-rotate` starts one"}
+		}
+		command.Order = rotation.Order
+		return nil
+	})
+	if err != nil {
+		return none, err
+	}
+	if _, err := s.b.Proposer.Propose(ctx, command); err != nil {
+		return none, err
+	}
+	return s.rotation(ctx, r)
 }

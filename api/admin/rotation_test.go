@@ -70,6 +70,9 @@ func TestARotationAsItIsWatched(t *testing.T) {
 			r.State, r.Rewrap, r.Done, r.Verified, receipt.Statements = fsm.StateCommitting, fsm.Rewrap{}, fsm.Counts{}, fsm.Counts{}, receipt.Statements[:5]
 		}, `"committed" of unit 3, 4, 5`, 0},
 		"rewrapping": {func(*world, *fsm.Rotation, *fsm.Receipt) {}, "1 of 2 partitions to be written", 50},
+		"paused": {func(_ *world, r *fsm.Rotation, _ *fsm.Receipt) {
+			r.Pace = &fsm.Pace{Paused: true, Rate: 500, Asked: fsm.Stamp{At: fsm.TimeOf(worldTime), By: "alice"}}
+		}, "alice, who paused it", 50},
 		"rewrapped": {func(_ *world, r *fsm.Rotation, _ *fsm.Receipt) { r.State = fsm.StateRewrapped },
 			"an administrator's signature: `tumbler tke rotation activate`", 100},
 		"activating": {func(w *world, r *fsm.Rotation, receipt *fsm.Receipt) {

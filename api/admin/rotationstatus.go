@@ -16,6 +16,9 @@ func (s *Server) rotationStatus(v View, r fsm.Rotation) (client.RotationStatus, 
 		PatternBefore: hexText(r.From), PatternAfter: hexText(r.To),
 		Keys: keyProgress(r, cluster.Census, now), Partitions: partitionProgress(r), Times: times(r),
 		Seconds: between(r.Opened, r.Closed, 0, now), Fenced: []uint32{}}
+	if p := r.Pace; p != nil {
+		out.Pace = &client.Pace{Paused: p.Paused, KeysPerSecond: p.Rate, By: p.Asked.By, At: p.Asked.At.Time()}
+	}
 	record, err := v.Order(r.Order)
 	if err != nil {
 		return out, fmt.Errorf("reading the rotation's order: %w", err)
@@ -45,6 +48,9 @@ func (s *Server) rotationStatus(v View, r fsm.Rotation) (client.RotationStatus, 
 	}
 	out.Blocked = s.blockedBlobs(v, r)
 	out.Waiting = waiting(r, out)
+	if short := s.nearlyFull(); r.State == fsm.StateRewrapping && short != nil && !r.Paced().Paused {
+		out.Waiting = "room on the disk of node " + list(short)
+	}
 	out.Refused = serviceStatus(v.ServiceState()).Refused
 	if !out.Open {
 		out.Refused = nil
@@ -113,6 +119,9 @@ func waiting(r fsm.Rotation, status client.RotationStatus) string {
 		}
 		return ""
 	case fsm.StateRewrapping:
+		if p := r.Paced(); p.Paused {
+			return fmt.Sprintf("%s, who paused it: `tumbler tke rotation resume`", p.Asked.By)
+		}
 		return fmt.Sprintf("%d of %d partitions to be written", status.Partitions.Total-status.Partitions.Written, status.Partitions.Total)
 	case fsm.StateVerifying:
 		return fmt.Sprintf("%d of %d partitions to be verified", status.Partitions.Total-status.Partitions.Verified, status.Partitions.Total)

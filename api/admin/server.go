@@ -68,6 +68,7 @@ func (s *Server) routes() map[string]map[string]http.HandlerFunc {
 		"/dry-run":                   {"POST": post(s, s.dryRun)},
 
 		"/rotation":                   {"GET": get(s, s.rotation)},
+		"/rotation/pace":              {"POST": post(s, s.pace)},
 		"/rotations":                  {"GET": get(s, s.rotations)},
 		"/rotations/{digest}/receipt": {"GET": get(s, s.receipt)},
 

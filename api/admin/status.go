@@ -36,7 +36,7 @@ func (s *Server) status(context.Context, request) (client.Status, error) {
 			out.Rotation = &client.RotationSummary{Digest: hexText(rotation.Order), Number: rotation.Number, Kind: rotation.Plan.Kind,
 				State: full.State, Percent: full.Keys.Percent, Waiting: full.Waiting}
 		}
-		out.Warnings = warnings(out, v)
+		out.Warnings = append(warnings(out, v), s.diskWarnings()...)
 		return nil
 	})
 	return out, err
@@ -76,6 +76,13 @@ func warnings(out client.Status, v View) []string {
 		if u.IsFenced() {
 			list = append(list, fmt.Sprintf("unit %d is fenced: it was left behind by a rotation and converges before it serves", u.Number))
 		}
+	}
+	return list
+}
+
+func (s *Server) diskWarnings() (list []string) {
+	for _, number := range s.nearlyFull() {
+		list = append(list, fmt.Sprintf("the disk of node %d is nearly full: no node rewraps, and new keys may be refused, until there is room", number))
 	}
 	return list
 }

@@ -86,6 +86,16 @@ func (s *Server) aliveNodes() map[uint32]bool {
 	return alive
 }
 
+// nearlyFull are the members whose disk is below its low mark, as far as this node has heard.
+func (s *Server) nearlyFull() (numbers []uint32) {
+	for _, m := range s.b.Cluster.Members() {
+		if m.DiskLow {
+			numbers = append(numbers, m.Number)
+		}
+	}
+	return numbers
+}
+
 // setAdministrators hands the first administrators to a unit in imprint mode. Afterwards only an order changes them.
 func (s *Server) setAdministrators(ctx context.Context, r request, in client.SetAdministratorsRequest) (client.UnitAnswer, error) {
 	number, err := pathNumber(r)

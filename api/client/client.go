@@ -149,6 +149,11 @@ func (c *Client) WaitRotation(ctx context.Context, version uint64, wait time.Dur
 	return call[RotationStatus](ctx, c, request{method: http.MethodGet, path: "/rotation", query: query, limit: wait + c.t.timeout}, nil)
 }
 
+// Pace asks every unit to pause, to go on, or to keep to a rate, and gives the rotation as it is then.
+func (c *Client) Pace(ctx context.Context, ask PaceRequest) (RotationStatus, error) {
+	return call[RotationStatus](ctx, c, request{method: http.MethodPost, path: "/rotation/pace", effect: idempotent}, ask)
+}
+
 // Rotations gives the history, newest first.
 func (c *Client) Rotations(ctx context.Context) (Rotations, error) {
 	return call[Rotations](ctx, c, request{method: http.MethodGet, path: "/rotations"}, nil)

@@ -13,6 +13,8 @@ type Member struct {
 	Leader       bool   `json:"leader"`
 	Alive        bool   `json:"alive"`
 	AppliedIndex uint64 `json:"applied_index,omitempty"` // 0: not known
+	DiskFree     uint64 `json:"disk_free,omitempty"`     // bytes; 0: not known
+	DiskLow      bool   `json:"disk_low,omitempty"`      // below the node's low mark
 }
 
 // BootstrapRequest makes this node the only member of a new cluster (POST cluster/bootstrap). It has no fields.

@@ -40,6 +40,7 @@ type RotationStatus struct {
 
 	Keys       KeyProgress       `json:"keys"`
 	Partitions PartitionProgress `json:"partitions"`
+	Pace       *Pace             `json:"pace,omitempty"` // what operators asked for; none: as fast as it goes
 
 	Units   []RotationUnit `json:"units"`             // every unit that the order names
 	Fenced  []uint32       `json:"fenced"`            // units left behind
@@ -47,6 +48,21 @@ type RotationStatus struct {
 	Times   []StateTime    `json:"times"`             // when each state was entered
 	Seconds float64        `json:"seconds"`           // from acceptance until the end, or until now
 	Refused []string       `json:"refused,omitempty"` // what callers are refused meanwhile
+}
+
+// Pace is how fast the units of a rotation rewrap, as operators last asked.
+type Pace struct {
+	Paused        bool      `json:"paused"`
+	KeysPerSecond uint64    `json:"keys_per_second"` // of all units together; 0: no limit
+	By            string    `json:"by"`
+	At            time.Time `json:"at"`
+}
+
+// PaceRequest asks every unit to pause, to go on, or to keep to a rate (POST rotation/pace); what is left out stays as it
+// was. It is about the open rotation, and answered with its status.
+type PaceRequest struct {
+	Paused        *bool   `json:"paused,omitempty"`
+	KeysPerSecond *uint64 `json:"keys_per_second,omitempty"`
 }
 
 // RotationOrder is the order that a rotation follows.

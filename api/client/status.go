@@ -24,6 +24,15 @@ type NodeStatus struct {
 	NotReady     string    `json:"not_ready,omitempty"` // why not
 	AppliedIndex uint64    `json:"applied_index"`
 	Converged    bool      `json:"converged"` // the unit's registers are what the state wants
+	Disk         Disk      `json:"disk"`
+}
+
+// Disk is the space that is left for a node's data folder, in bytes.
+type Disk struct {
+	Free     uint64 `json:"free"`
+	LowMark  uint64 `json:"low_mark"`
+	Low      bool   `json:"low"`      // below the mark: new keys are refused and no node rewraps
+	Reserved uint64 `json:"reserved"` // the reserve that is kept; 0: given up
 }
 
 // ClusterStatus is the cluster's identity and contents. Bootstrapped is false on a node that belongs to none yet.

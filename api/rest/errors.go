@@ -45,6 +45,7 @@ var statuses = map[kms.Code]int{
 	kms.ErrRotationInProgress.Code: http.StatusConflict,
 
 	kms.ErrUnavailable.Code:    http.StatusServiceUnavailable,
+	kms.ErrNoRoom.Code:         http.StatusServiceUnavailable,
 	kms.ErrOutcomeUnknown.Code: http.StatusServiceUnavailable,
 	kms.ErrInternal.Code:       http.StatusInternalServerError,
 }

@@ -30,8 +30,9 @@ type Cluster struct {
 }
 
 // NewCluster starts that many operational and recovery nodes (crypto units are numbered from 1, operational ones first),
-// makes them one cluster, and initialises it with two administrators, both of whom must sign.
-func NewCluster(t *testing.T, operational, recovery int) *Cluster {
+// makes them one cluster, and initialises it with two administrators, both of whom must sign. Options change what was
+// prepared before a node starts.
+func NewCluster(t *testing.T, operational, recovery int, options ...func(*Cluster)) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, dir: t.TempDir(), Instance: uuid.NewString(), binary: os.Getenv(binaryEnv), health: &http.Client{Timeout: 5 * time.Second}}
 	if c.binary == "" {
@@ -39,6 +40,9 @@ func NewCluster(t *testing.T, operational, recovery int) *Cluster {
 	}
 	t.Cleanup(c.end)
 	c.prepare(operational, recovery)
+	for _, option := range options {
+		option(c)
+	}
 	for _, n := range c.Nodes {
 		n.start(t, c.binary)
 	}

@@ -20,6 +20,9 @@ type Node struct {
 	Dir    string // its configuration, data and log
 	port   int    // of the API; cluster, gossip and health follow
 
+	// Env is added to the environment of the process at its next start.
+	Env []string
+
 	command *exec.Cmd
 	ended   chan struct{} // closed when the process has ended
 	paused  bool
@@ -47,6 +50,37 @@ func (n *Node) Running() bool {
 // answers tells whether it may answer a call.
 func (n *Node) answers() bool { return n.Running() && !n.paused }
 
+// configure adds lines to the configuration, for the next start.
+func (n *Node) configure(t testing.TB, lines string) {
+	t.Helper()
+	path := filepath.Join(n.Dir, "node.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, lines...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Log gives what the node has said since its first start.
+func (n *Node) Log(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(n.logPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Ended waits until the process has ended by itself, and gives its exit code.
+func (c *Cluster) Ended(number uint32) int {
+	c.t.Helper()
+	n := c.Node(number)
+	c.WaitFor(fmt.Sprintf("node %d to end by itself", number), func() (bool, string) { return !n.Running(), "it runs" })
+	return n.command.ProcessState.ExitCode()
+}
+
 func (n *Node) logPath() string { return filepath.Join(n.Dir, "log") }
 
 func (n *Node) start(t testing.TB, binary string) {
@@ -60,7 +94,7 @@ func (n *Node) start(t testing.TB, binary string) {
 	}
 	defer log.Close()
 	n.command = exec.Command(binary, "node", "run", "--config", filepath.Join(n.Dir, "node.yaml"))
-	n.command.Env = append(os.Environ(), "TUMBLER_HOLD="+filepath.Dir(n.Dir)) // see Hold
+	n.command.Env = append(append(os.Environ(), "TUMBLER_HOLD="+filepath.Dir(n.Dir)), n.Env...) // see Hold
 	n.command.Stdout, n.command.Stderr, n.command.SysProcAttr = log, log, lifeline()
 	if err := n.command.Start(); err != nil {
 		t.Fatalf("starting node %d: %v", n.Number, err)

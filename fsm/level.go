@@ -1,0 +1,54 @@
+package fsm
+
+import "fmt"
+
+// FeatureLevel is the highest that this release understands. A cluster is founded at it, or raised to it by one entry once
+// every member understands it; until then nobody proposes what an older member could not apply.
+//
+// Level 2: PaceRewrap.
+const FeatureLevel = 2
+
+// LevelOf is the feature level that a cluster must have before a command may be proposed.
+func LevelOf(kind Kind) uint32 {
+	if kind <= KindRemoveUnit {
+		return 1
+	}
+	return 2
+}
+
+// allowed refuses a command of a level that the cluster does not have yet.
+func (t *tx) allowed(command Command) error {
+	level := t.control.cluster.FeatureLevel
+	if needs := LevelOf(command.Kind()); needs > max(level, 1) { // level 0: it is not founded yet
+		return ErrFeatureLevel.with("%T needs level %d, the cluster's is %d until every member runs a release that knows it", command, needs, level)
+	}
+	return nil
+}
+
+// understood stops a node at a level above its release's: what follows in the log means what it cannot know. It is no
+// refusal, for a newer member accepts the same entry.
+func understood(level uint32) error {
+	if level > FeatureLevel {
+		return fmt.Errorf("%w: the cluster is at feature level %d, and this release understands %d: run a newer release on this node", ErrUndecodable, level, FeatureLevel)
+	}
+	return nil
+}
+
+func (t *tx) raiseFeatureLevel(c *RaiseFeatureLevel) (Result, error) {
+	if err := understood(c.Level); err != nil {
+		return Result{}, err
+	}
+	if level := t.control.cluster.FeatureLevel; c.Level < level {
+		return Result{}, ErrFeatureLevel.with("%d: it is %d already", c.Level, level)
+	}
+	t.cluster().FeatureLevel = c.Level
+	t.notable()
+	return Result{}, nil
+}
+
+// FeatureLevel is the cluster's; 0 before its founding.
+func (s *Store) FeatureLevel() uint32 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.published.control.cluster.FeatureLevel
+}

@@ -1,0 +1,67 @@
+package fsm
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/hashicorp/raft"
+)
+
+// A cluster founded by an older release takes newer commands once it was raised, and is never lowered.
+func TestCommandsWaitForTheirFeatureLevel(t *testing.T) {
+	s := newState(t)
+	pause := true
+	pace := &PaceRewrap{Paused: &pause}
+	s.want(ErrFeatureLevel, pace)
+	s.want(nil, &RaiseFeatureLevel{Level: 1})
+	s.want(ErrFeatureLevel, pace)
+	s.want(nil, &RaiseFeatureLevel{Level: 2})
+	s.want(ErrOrderUnknown, pace)
+	s.want(ErrFeatureLevel, &RaiseFeatureLevel{Level: 1})
+	if level := s.store.FeatureLevel(); level != 2 {
+		t.Errorf("the level is %d", level)
+	}
+}
+
+func TestEveryCommandHasAFeatureLevelOfThisRelease(t *testing.T) {
+	last := uint32(1)
+	for _, c := range samples() {
+		if level := LevelOf(c.Kind()); level < last || level > FeatureLevel {
+			t.Errorf("%T needs level %d, after %d; this release understands %d", c, level, last, FeatureLevel)
+		} else {
+			last = level
+		}
+	}
+	if last != FeatureLevel {
+		t.Errorf("no command needs level %d", FeatureLevel)
+	}
+}
+
+// A newer member's level is no refusal: the newer one accepts the entry. The older node stops, at once and at every start.
+func TestANodeBelowTheFeatureLevelStops(t *testing.T) {
+	s := newState(t)
+	data, err := Encode(&RaiseFeatureLevel{Level: FeatureLevel + 1}, RequestID{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, _ := s.store.Apply(&raft.Log{Index: s.index + 1, Type: raft.LogCommand, Data: data}).(error)
+	if !errors.Is(answer, ErrUndecodable) || !errors.Is(answer, ErrStopped) || !strings.Contains(answer.Error(), "run a newer release") {
+		t.Errorf("answered %v", answer)
+	}
+
+	dir := t.TempDir()
+	store := openStore(t, dir)
+	newer := Cluster{ID: ID{1}, FeatureLevel: FeatureLevel + 1}
+	record, err := encoding.Marshal(&newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(store.db.Set(keyCluster, record, pebble.NoSync), store.db.Flush(), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Open(Config{Dir: dir}); !errors.Is(err, ErrUndecodable) {
+		t.Errorf("opened %v, %v", again, err)
+	}
+}
