@@ -63,7 +63,7 @@ func clusterCommands(s Streams) *urfave.Command {
 			{
 				Name:  "digest",
 				Usage: "compare the replicated state of all nodes at one index",
-				Description: "A node whose state differs from the majority's stops serving.\n\n" +
+				Description: "A node whose state differs from that of more than half of the members compares for itself and stops.\n\n" +
 					"Example:\n   tumbler cluster digest --output json",
 				Flags:  adminFlags(),
 				Action: action(s, clusterDigest),
@@ -283,8 +283,11 @@ func clusterDigest(ctx context.Context, i *invocation) error {
 			t := newTable("NUMBER", "DIGEST", "REMARK")
 			for _, n := range report.Nodes {
 				remark := n.Error
-				if n.Differ {
-					remark = "DIFFERS"
+				switch {
+				case n.Differ && n.Stopped:
+					remark = "DIFFERS, STOPS"
+				case n.Differ:
+					remark = "DIFFERS; " + n.Error
 				}
 				t.row(n.Number, dash(n.Digest), dash(remark))
 			}
@@ -304,6 +307,9 @@ func clusterDigest(ctx context.Context, i *invocation) error {
 type disagreement struct{ report client.DigestReport }
 
 func (d *disagreement) Error() string {
+	if d.report.Majority == "" {
+		return "the replicated state differs between nodes, and no majority agrees: start the nodes that are down and compare again"
+	}
 	var nodes []string
 	for _, n := range d.report.Nodes {
 		if n.Differ {
@@ -311,5 +317,5 @@ func (d *disagreement) Error() string {
 		}
 	}
 	return "the replicated state differs on node " + strings.Join(nodes, ", ") +
-		": stop it, take it out with `tumbler cluster leave --number`, remove raft/ and state/ in its data folder, keep unit/, start it and join it again"
+		", which stops: take it out with `tumbler cluster leave --number`, remove raft/ and state/ in its data folder, keep unit/, start it and join it again"
 }

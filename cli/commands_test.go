@@ -169,12 +169,16 @@ func TestADigestThatDiffersFails(t *testing.T) {
 	report := client.DigestReport{Index: 77, Agreed: true, Nodes: []client.NodeDigest{{Number: 1, Digest: "aa"}, {Number: 2, Digest: "aa"}, {Number: 3, Error: "does not answer"}}}
 	f.answer("POST /cluster/digest", func(*http.Request) any { return report })
 	out := f.must("", "cluster", "digest")
-	report.Agreed, report.Nodes[2] = false, client.NodeDigest{Number: 3, Digest: "bb", Differ: true}
+	report.Agreed, report.Majority, report.Nodes[2] = false, "aa", client.NodeDigest{Number: 3, Digest: "bb", Differ: true, Stopped: true}
 	code, more, errs := f.run(t.Context(), "", "cluster", "digest")
 	if code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
 	golden(t, "cluster-digest.txt", out+more+errs)
+	report.Majority, report.Nodes[1] = "", client.NodeDigest{Number: 2, Error: "does not answer"}
+	if code, _, errs := f.run(t.Context(), "", "cluster", "digest"); code != exitFailed || !strings.Contains(errs, "no majority agrees") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
 }
 
 func TestTheLogIsReadPageByPage(t *testing.T) {

@@ -218,39 +218,6 @@ func (c adminCluster) TransferLeader(ctx context.Context, number uint32) error {
 
 type adminChecks struct{ *Node }
 
-// Digest has every member hash its state at one index.
-func (c adminChecks) Digest(ctx context.Context) (client.DigestReport, error) {
-	result, err := c.replica.Propose(ctx, &fsm.DigestState{})
-	if err != nil {
-		return client.DigestReport{}, err
-	}
-	out := client.DigestReport{Index: result.Index, Agreed: true}
-	votes := map[string]int{}
-	for _, m := range c.cluster.Members() {
-		one := client.NodeDigest{Number: m.Number}
-		body, err := c.cluster.Call(ctx, m.Number, callDigest, fsmIndex(result.Index))
-		if err != nil {
-			one.Error = err.Error()
-		} else {
-			one.Digest = hex.EncodeToString(body)
-			votes[one.Digest]++
-		}
-		out.Nodes = append(out.Nodes, one)
-	}
-	most := ""
-	for digest, n := range votes {
-		if n > votes[most] || n == votes[most] && digest < most {
-			most = digest
-		}
-	}
-	for i := range out.Nodes {
-		if d := out.Nodes[i].Digest; d != "" && d != most {
-			out.Nodes[i].Differ, out.Agreed = true, false
-		}
-	}
-	return out, nil
-}
-
 // DryRun opens every blob of the current epoch in this node's unit.
 func (c adminChecks) DryRun(ctx context.Context) (client.DryRun, error) {
 	view, err := c.store.View()

@@ -27,6 +27,7 @@ const (
 	callDigest            = "state-digest"
 	callFound             = "rewrap-found"
 	callFeatureLevel      = "feature-level"
+	callDiffers           = "state-differs"
 	callRoom              = "disk-room"
 	callRooms             = "disk-rooms"
 )

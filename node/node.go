@@ -83,6 +83,9 @@ func start(config Config) (n *Node, err error) {
 	if n.locked, err = lock(config.DataDir); err != nil {
 		return nil, err
 	}
+	if err := config.checkSame(); err != nil {
+		return nil, err
+	}
 	n.disk = newDisk(config, n.log.Named("disk"))
 	if n.unit, err = cryptounit.Open(cryptounit.Config{
 		Dir: filepath.Join(config.DataDir, "unit"), Number: config.Number, Role: unitRole(config.Role), Sealer: sealer,
@@ -99,6 +102,7 @@ func start(config Config) (n *Node, err error) {
 		disk: n.disk, planner: new(atomic.Pointer[rewrap.Planner]),
 	}
 	n.calls.handle()
+	n.cluster.Handle(callDiffers, n.differ)
 	n.keys, err = kms.New(kms.Config{
 		Proposer: roomyProposer{n.replica, n.disk}, Reader: keyReader{n.replica}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")},
 	})

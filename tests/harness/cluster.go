@@ -107,15 +107,32 @@ func (c *Cluster) form() {
 	}
 	c.APIKey = founded.APIKey.Secret
 	for _, n := range c.Nodes[1:] {
-		token, err := c.Admin(1).CreateToken(ctx, client.CreateTokenRequest{Unit: n.Number})
-		if err != nil {
-			c.t.Fatalf("a join token for node %d: %v", n.Number, err)
-		}
-		if _, err := c.Admin(n.Number).Join(ctx, fmt.Sprintf("localhost:%d", c.Nodes[0].port+1), token.Secret); err != nil {
-			c.t.Fatalf("node %d joins: %v", n.Number, err)
-		}
+		c.join(ctx, n)
 	}
 	c.WaitReady()
+}
+
+// join has a node that runs become a member, through node 1.
+func (c *Cluster) join(ctx context.Context, n *Node) {
+	c.t.Helper()
+	token, err := c.Admin(1).CreateToken(ctx, client.CreateTokenRequest{Unit: n.Number})
+	if err != nil {
+		c.t.Fatalf("a join token for node %d: %v", n.Number, err)
+	}
+	if _, err := c.Admin(n.Number).Join(ctx, fmt.Sprintf("localhost:%d", c.Nodes[0].port+1), token.Secret); err != nil {
+		c.t.Fatalf("node %d joins: %v", n.Number, err)
+	}
+}
+
+// Join has a node that was launched without a log become a member again, and waits until it serves.
+func (c *Cluster) Join(number uint32) {
+	c.t.Helper()
+	n := c.Node(number)
+	c.waitHealthy(n, "/healthz")
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	c.join(ctx, n)
+	c.waitHealthy(n, "/readyz")
 }
 
 // Sub runs a subtest; what fails in the cluster meanwhile fails it. After one that failed the cluster is no ground for the

@@ -53,6 +53,12 @@ func (c *Cluster) Start(numbers ...uint32) {
 	}
 }
 
+// Launch starts a node that has ended, and waits for nothing.
+func (c *Cluster) Launch(number uint32) {
+	c.t.Helper()
+	c.Node(number).start(c.t, c.binary)
+}
+
 // Pause stops nodes with SIGSTOP: they keep everything and answer nothing, until Resume.
 func (c *Cluster) Pause(numbers ...uint32) {
 	c.t.Helper()
