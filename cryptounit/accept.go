@@ -11,6 +11,22 @@ import (
 // kem is the key encapsulation of order.SuiteHPKE.
 func kem() hpke.KEM { return hpke.MLKEM768X25519() }
 
+// newImporter makes an importer key: its seed, and the public key.
+func newImporter() (seed *secret, public []byte, err error) {
+	inSecret(func() {
+		b := make([]byte, secretSize)
+		defer erase(b)
+		random(madeImporterKey, b)
+		var key hpke.PrivateKey
+		if key, err = kem().NewPrivateKey(b); err != nil {
+			return
+		}
+		public = key.PublicKey().Bytes()
+		seed, err = secretOf(b)
+	})
+	return seed, public, err
+}
+
 // mine refuses an order of another cluster, instance or incarnation. A new
 // unit takes these from its init.
 func (c *content) mine(o *order.Order) error {
@@ -59,18 +75,10 @@ func (u *Unit) Accept(signed order.SignedOrder) (order.SignedStatement, error) {
 	}
 	return u.ready(func(c *content) error {
 		open := &openOrder{Digest: signed.Digest(), Order: document}
-		key, err := kem().GenerateKey()
-		if err != nil {
+		var err error
+		if c.importer, open.Importer, err = newImporter(); err != nil {
 			return err
 		}
-		seed, err := key.Bytes()
-		if err != nil {
-			return err
-		}
-		if c.importer, err = secretOf(seed); err != nil {
-			return err
-		}
-		open.Importer = key.PublicKey().Bytes()
 		c.Cluster, c.Instance, c.Incarnation = o.Cluster, o.Instance, o.Incarnation
 		c.LastOrder, c.Open, c.parts = o.Number, open, nil
 		return nil

@@ -28,7 +28,7 @@ func (s *secret) xaes(p purpose) (*xaes, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer clear(key)
+	defer erase(key)
 	return newXAES(key)
 }
 
@@ -44,7 +44,7 @@ func (u *Unit) withKey(blob []byte, f func(h Header, material []byte) error) (er
 		if material, err = u.content.open(blob); err != nil {
 			return
 		}
-		defer clear(material)
+		defer erase(material)
 		var h Header
 		if h, err = ParseHeader(blob); err == nil {
 			err = f(h, material)
@@ -133,7 +133,7 @@ func (c *content) sealOne(h Header, material []byte, under masterkey.Pattern) ([
 	if err != nil {
 		return nil, err
 	}
-	defer clear(again)
+	defer erase(again)
 	if subtle.ConstantTimeCompare(again, material) != 1 {
 		return nil, ErrNotEqual
 	}
@@ -147,8 +147,8 @@ func (u *Unit) GenerateKey(h Header, size int, under ...masterkey.Pattern) ([][]
 		return nil, refuse(ErrBlob, "a key of %d bytes", size)
 	}
 	material := make([]byte, size)
-	defer clear(material)
-	rand.Read(material)
+	defer erase(material)
+	random(madeOf(h.Use), material)
 	return u.seal(h, material, under)
 }
 

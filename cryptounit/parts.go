@@ -84,7 +84,7 @@ func (c *content) takePart(record *order.Record, e *order.Envelope) (masterkey.P
 	if err != nil {
 		return none, err
 	}
-	defer clear(value)
+	defer erase(value)
 	pattern := masterkey.PatternOf(value)
 	for i, waiting := range c.parts {
 		same := subtle.ConstantTimeCompare(waiting.bytes, value) == 1
@@ -110,7 +110,7 @@ func (c *content) takePart(record *order.Record, e *order.Envelope) (masterkey.P
 // refused: the part that made it so is not taken.
 func (c *content) combine() error {
 	value := make([]byte, masterkey.Size)
-	defer clear(value)
+	defer erase(value)
 	for _, part := range c.parts {
 		subtle.XORBytes(value, value, part.bytes)
 	}

@@ -92,7 +92,7 @@ func (c *content) rewrap(blobs [][]byte) (RewrapResult, error) {
 	}
 	arena := make([]byte, 0, size)
 	material := make([]byte, 0, MaxMaterial)
-	defer func() { clear(material[:cap(material)]) }()
+	defer func() { erase(material[:cap(material)]) }()
 	result := RewrapResult{Blobs: make([][]byte, len(blobs))}
 	for i, blob := range blobs {
 		n, err := headerLength(blob)
@@ -242,12 +242,12 @@ func (v *Verifier) compare(current, next []byte) error {
 	if err != nil {
 		return refuse(ErrBlob, "the current one is not what was sealed")
 	}
-	defer clear(was)
+	defer erase(was)
 	is, err := v.next.of(p).open(v.is[:0], next[m:], next[:m])
 	if err != nil {
 		return refuse(ErrBlob, "the rewrapped one is not what was sealed")
 	}
-	defer clear(is)
+	defer erase(is)
 	v.was, v.is = was, is
 	if subtle.ConstantTimeCompare(was, is) != 1 {
 		return ErrNotEqual

@@ -2,9 +2,6 @@ package cryptounit
 
 import (
 	"fmt"
-	"os"
-	"runtime"
-	"syscall"
 
 	"tumbler/cryptounit/masterkey"
 )
@@ -19,38 +16,6 @@ type secret struct {
 	bytes  []byte
 }
 
-// madvDontDump is MADV_DONTDUMP of Linux.
-const madvDontDump = 16
-
-func newSecret() (*secret, error) {
-	page := os.Getpagesize()
-	region, err := syscall.Mmap(-1, 0, 3*page, syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		return nil, fmt.Errorf("memory for a master key: %w", err)
-	}
-	middle := region[page : 2*page]
-	if err := protect(middle); err != nil {
-		_ = syscall.Munmap(region)
-		return nil, err
-	}
-	s := &secret{region: region, bytes: middle[page-secretSize:]}
-	runtime.SetFinalizer(s, (*secret).free)
-	return s, nil
-}
-
-func protect(page []byte) error {
-	if err := syscall.Mprotect(page, syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
-		return fmt.Errorf("memory for a master key: %w", err)
-	}
-	if err := syscall.Mlock(page); err != nil {
-		return fmt.Errorf("locking memory for a master key: %w: raise RLIMIT_MEMLOCK of this process (ulimit -l, LimitMEMLOCK=) to at least 1 MiB", err)
-	}
-	if err := syscall.Madvise(page, madvDontDump); err != nil {
-		return fmt.Errorf("excluding a master key from core dumps: %w", err)
-	}
-	return nil
-}
-
 // secretOf moves b into a secret and erases b.
 func secretOf(b []byte) (*secret, error) {
 	if len(b) != secretSize {
@@ -61,7 +26,7 @@ func secretOf(b []byte) (*secret, error) {
 		return nil, err
 	}
 	copy(s.bytes, b)
-	clear(b)
+	erase(b)
 	return s, nil
 }
 
@@ -72,17 +37,6 @@ func (s *secret) of(p masterkey.Pattern) (same bool) {
 	}
 	inSecret(func() { same = masterkey.PatternOf(s.bytes) == p })
 	return same
-}
-
-// free erases. A freed secret must not be used.
-func (s *secret) free() {
-	if s == nil || s.region == nil {
-		return
-	}
-	clear(s.bytes)
-	_ = syscall.Munmap(s.region)
-	s.region, s.bytes = nil, nil
-	runtime.SetFinalizer(s, nil)
 }
 
 const redacted = "[redacted]"

@@ -41,7 +41,7 @@ func (f *stateFile) path() string { return filepath.Join(f.dir, stateName) }
 // seal encrypts content under a fresh file key.
 func (f *stateFile) seal(content []byte) ([]byte, error) {
 	key := make([]byte, xaesKeySize)
-	defer clear(key)
+	defer erase(key)
 	rand.Read(key)
 	sealedKey, err := f.sealer.Seal(key)
 	if err != nil {
@@ -80,7 +80,7 @@ func (f *stateFile) open(file []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrStateFile, f.path(), err)
 	}
-	defer clear(key)
+	defer erase(key)
 	content, err := openXAES(key, file[head+int(n):], file[:head+int(n)])
 	if err != nil {
 		return nil, refuse(ErrStateFile, "%s was changed or damaged: put back the newest copy of it, or zeroize and enrol the unit anew", f.path())
@@ -110,7 +110,7 @@ func (f *stateFile) read() (*content, error) {
 		if plain, err = f.open(file); err != nil {
 			return
 		}
-		defer clear(plain)
+		defer erase(plain)
 		if c, err = unmarshalContent(plain); err != nil {
 			err = refuse(ErrStateFile, "%s: %v", f.path(), err)
 		}
@@ -129,7 +129,7 @@ func (f *stateFile) write(c *content) (err error) {
 		if plain, err = c.marshal(); err != nil {
 			return
 		}
-		defer clear(plain)
+		defer erase(plain)
 		sealed, err = f.seal(plain)
 	})
 	if err != nil {

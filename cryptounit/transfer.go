@@ -1,9 +1,6 @@
 package cryptounit
 
 import (
-	"crypto/hpke"
-	"crypto/rand"
-
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -77,8 +74,8 @@ func (c *content) draw(record *order.Record) error {
 		return c.sealRecovered(record)
 	}
 	value := make([]byte, masterkey.Size)
-	defer clear(value)
-	rand.Read(value)
+	defer erase(value)
+	random(madeMasterKey, value)
 	pattern := masterkey.PatternOf(value)
 	registers, err := c.Registers.Apply(masterkey.Load, pattern)
 	if err != nil {
@@ -129,7 +126,7 @@ func (c *content) sealAll(record *order.Record, value []byte, pattern masterkey.
 		if err != nil {
 			return refuse(ErrImporterKey, "of crypto unit %d: %v", n, err)
 		}
-		sealed, err := hpke.Seal(key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, value)
+		sealed, err := sealHPKE(key, info, value)
 		if err != nil {
 			return err
 		}
@@ -217,7 +214,7 @@ func (c *content) openEnvelope(e *order.Envelope, info []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	value, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, e.Sealed)
+	value, err := openHPKE(key, info, e.Sealed)
 	if err != nil || len(value) != masterkey.Size {
 		return nil, refuse(ErrEnvelope, "%v", err)
 	}
@@ -229,7 +226,7 @@ func (c *content) receive(e *order.Envelope, info []byte, pattern masterkey.Patt
 	if err != nil {
 		return err
 	}
-	defer clear(value)
+	defer erase(value)
 	return c.load(value, pattern)
 }
 

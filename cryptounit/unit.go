@@ -13,7 +13,6 @@ package cryptounit
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -90,7 +89,7 @@ func Open(config Config) (*Unit, error) {
 // blank is a unit in imprint mode with a fresh identity.
 func blank(number uint32, role order.Role, generation uint64) (*content, error) {
 	seed := make([]byte, ed25519.SeedSize)
-	rand.Read(seed)
+	random(madeIdentity, seed)
 	identity, err := secretOf(seed)
 	if err != nil {
 		return nil, err
@@ -179,8 +178,11 @@ func (c *content) report() *order.Report {
 	}
 }
 
-func (c *content) identityKey() order.Identity {
-	return order.Identity(ed25519.NewKeyFromSeed(c.identity.bytes).Public().(ed25519.PublicKey))
+func (c *content) identityKey() (identity order.Identity) {
+	inSecret(func() {
+		identity = order.Identity(ed25519.NewKeyFromSeed(c.identity.bytes).Public().(ed25519.PublicKey))
+	})
+	return identity
 }
 
 func (c *content) signature(message []byte) (sig []byte) {

@@ -46,7 +46,7 @@ func newXAES(key []byte) (*xaes, error) {
 // derive makes the AES-256-GCM of the first half of a nonce.
 func (x *xaes) derive(half *[xaesHalf]byte) (cipher.AEAD, error) {
 	var key [xaesKeySize]byte
-	defer clear(key[:])
+	defer erase(key[:])
 	for i := range 2 {
 		m := key[i*aes.BlockSize : (i+1)*aes.BlockSize]
 		m[1], m[2] = byte(i+1), 'X'
@@ -94,7 +94,7 @@ func (s *batchSealer) seal(dst, plaintext, additional []byte) ([]byte, error) {
 	binary.BigEndian.PutUint32(s.nonce[xaesNonceSize-4:], uint32(s.next))
 	s.next++
 	dst = append(dst, s.nonce[:]...)
-	return s.aead.Seal(dst, s.nonce[xaesHalf:], plaintext, additional), nil
+	return sealAEAD(s.aead, dst, s.nonce[xaesHalf:], plaintext, additional), nil
 }
 
 // batchOpener opens messages and keeps the last derived key, since messages that were sealed as a batch share one and are
@@ -120,7 +120,7 @@ func (o *batchOpener) open(dst, sealed, additional []byte) ([]byte, error) {
 		}
 		o.half, o.aead = *half, aead
 	}
-	return o.aead.Open(dst, sealed[xaesHalf:xaesNonceSize], sealed[xaesNonceSize:], additional)
+	return openAEAD(o.aead, dst, sealed[xaesHalf:xaesNonceSize], sealed[xaesNonceSize:], additional)
 }
 
 // sealXAES seals one message under a key of its own batch.

@@ -1,0 +1,6 @@
+//go:build plantedkeys && !unsealed
+
+package cryptounit
+
+// sealed: this build seals and erases as released ones do.
+const sealed = true
