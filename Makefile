@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 KEYS ?= 10000
 FUZZTIME ?= 10s
 BENCH ?= .
+SEALING ?= on
 TEST ?= ./...
 
 # raft and memberlist report to one metrics module with this tag, and to two without it.
@@ -21,10 +22,10 @@ export GOFLAGS ?= -buildvcs=false
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint demo up down fuzz bench ci
+.PHONY: help deps build test lint demo leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install what the machine lacks (as root), or name it
 	@bash scripts/deps.sh
@@ -44,6 +45,13 @@ lint: ## check format, vet and lint
 demo: build ## rotate the master key of a cluster of five processes (KEYS=10000)
 	@$(RELEASE) go run $(TAGS) ./tests/demo -keys $(KEYS)
 
+leak-test: build ## search the disks, connections and memory of a whole demo for planted keys (SEALING=off must fail)
+	@$(RELEASE) go test $(TAGS) -count=1 -timeout 10m -v ./tests/leak -run '^(TestNoKeyIsFound|TestReleasedProgramsPlantNothing)$$' \
+		-args -sealing=$(SEALING) -released=$(CURDIR)/bin/tumbler
+
+leak-proof: ## see that search find keys everywhere on a build that seals and erases nothing
+	@bash scripts/leak-proof.sh
+
 up: build ## start a cluster on this machine
 	@scripts/dev-cluster.sh up
 
@@ -56,4 +64,4 @@ fuzz: ## run every fuzz test for FUZZTIME=10s each
 bench: ## run the benchmarks (BENCH=regexp for some)
 	go test $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-ci: lint test demo ## what must pass before a change lands
+ci: lint test demo leak-test leak-proof ## what must pass before a change lands

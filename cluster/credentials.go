@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"tumbler/cluster/tap"
 )
 
 const (
@@ -137,7 +139,7 @@ func (c *credentials) server() *tls.Config {
 		MinVersion: tls.VersionTLS13,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			m := c.material()
-			return &tls.Config{
+			return tap.Keys(&tls.Config{
 				MinVersion:             tls.VersionTLS13,
 				NextProtos:             []string{raftProtocol, callProtocol},
 				Certificates:           []tls.Certificate{m.certificate},
@@ -148,7 +150,7 @@ func (c *credentials) server() *tls.Config {
 					_, err := peerOf(&state)
 					return err
 				},
-			}, nil
+			}), nil
 		},
 	}
 }

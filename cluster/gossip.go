@@ -124,6 +124,7 @@ func openGossip(cfg Config, address string, logger hclog.Logger) (*gossip, error
 	conf.SuspicionMult = 3
 	conf.PushPullInterval = 15 * time.Second
 	conf.DeadNodeReclaimTime = time.Second // a node may come back at another address
+	tapGossip(conf)
 	list, err := memberlist.Create(conf)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start gossip at %s: %w", told, err), transport.Shutdown())

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"tumbler/cluster/tap"
 )
 
 // port is the one listener of a node: each connection proves which node it comes from, and goes to Raft or to calls by the
@@ -40,7 +42,7 @@ func openPort(ctx context.Context, cfg Config, config *tls.Config, logger hclog.
 		listener.Close()
 		return nil, err
 	}
-	p := &port{listener: listener, config: config, timeout: cfg.Timeouts.Call, logger: logger}
+	p := &port{listener: tap.Listener("cluster", listener), config: config, timeout: cfg.Timeouts.Call, logger: logger}
 	p.streams.conns = map[*ownConn]struct{}{}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.raft, p.calls = newAcceptor(address), newAcceptor(address)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"tumbler/cluster/tap"
 )
 
 // listen opens a TCP port, and says which key of the configuration to change if it cannot.
@@ -74,12 +76,12 @@ func apiTLS(files TLS) (*tls.Config, error) {
 	if _, err := own.get(nil); err != nil {
 		return nil, err
 	}
-	return &tls.Config{
+	return tap.Keys(&tls.Config{
 		MinVersion:     tls.VersionTLS13,
 		GetCertificate: own.get,
 		ClientCAs:      authorities,
 		ClientAuth:     tls.VerifyClientCertIfGiven,
-	}, nil
+	}), nil
 }
 
 // server is an HTTP server that is shut down in order.

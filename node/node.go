@@ -154,7 +154,8 @@ func (n *Node) clusterConfig(dir string, store *fsm.Store) (cluster.Config, erro
 		Timeouts: cluster.Timeouts{
 			Heartbeat: n.config.Timeouts.Heartbeat, Election: n.config.Timeouts.Election,
 		},
-		FSM: store,
+		Sizes: logSizes(),
+		FSM:   store,
 		Recover: func(d cluster.Durable) error {
 			return store.Recover(d.Snapshot, d.SnapshotIndex, d.LastIndex)
 		},
@@ -181,6 +182,7 @@ func (n *Node) serve(ctx context.Context) error {
 	}
 	n.work.Go(func() { n.join(ctx) })
 	n.work.Go(func() { n.disk.run(ctx, n.cluster) })
+	n.work.Go(func() { n.standStill(ctx) })
 	n.log.Info("node started", "role", n.config.Role, "identity", n.unit.Status().Identity.String(), "api", n.config.Listen.API, "version", version)
 	select {
 	case <-ctx.Done():

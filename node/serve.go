@@ -9,6 +9,7 @@ import (
 	"tumbler/api/admin"
 	"tumbler/api/client"
 	"tumbler/api/rest"
+	"tumbler/cluster/tap"
 )
 
 // openServers opens the API and the health port.
@@ -35,7 +36,7 @@ func (n *Node) openServers() ([]*server, error) {
 		return nil, err
 	}
 	return []*server{
-		serve(apiPort, api, config, n.log.Named("api")),
+		serve(tap.Listener("api", apiPort), api, config, n.log.Named("api")),
 		serve(healthPort, health, nil, n.log.Named("health")),
 	}, nil
 }

@@ -1,0 +1,14 @@
+// Package leak searches for keys where none may be. Its test runs a whole demo
+// on a build in which the generator of the crypto units returns planted bytes
+// and every connection is copied, and then searches what the nodes left on
+// disk, what they logged, what went over their connections, inside TLS, and
+// their memory, as a core dump would show it: for every master key, every key
+// made in a unit, every identity and every importer key, by either half, raw,
+// in hex, in base64 and as a list of numbers.
+//
+// A search that finds nothing proves nothing by itself. So the same demo runs
+// on a build that seals and erases nothing, where each place must show keys.
+//
+// Not seen: what HTTP/2 headers hold in Huffman coding, and registers of the
+// processor.
+package leak

@@ -1,0 +1,163 @@
+package leak
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tumbler/api/client"
+	"tumbler/tests/harness"
+)
+
+// keys make two partitions, and so much log that snapshots are taken.
+const keys = 1300
+
+// rehearsal is a whole demo on a build with planted keys.
+type rehearsal struct {
+	*harness.Cluster
+	t     *testing.T
+	seed  string
+	taps  string
+	said  strings.Builder // what commands printed
+	held  *place          // memory in mid-rotation
+	ended *place          // memory at the end
+	// What core dumps leave out: here the keys must be.
+	excluded *place
+}
+
+// build makes a program with some tags, as released ones are made in all else.
+func build(t *testing.T, tags string) string {
+	t.Helper()
+	module, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(t.TempDir(), "tumbler")
+	command := exec.Command("go", "build", "-tags", "hashicorpmetrics"+tags, "-trimpath", "-o", binary, "./cli/tumbler")
+	command.Dir = filepath.Dir(strings.TrimSpace(string(module)))
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=runtimesecret", "GOFLAGS=-buildvcs=false")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// rehearse runs the demo, and leaves every node standing still after a collection.
+func rehearse(t *testing.T, seed, tags string) *rehearsal {
+	t.Helper()
+	r := &rehearsal{
+		t: t, seed: seed, taps: t.TempDir(),
+		held: &place{name: "core dumps in mid-rotation"}, ended: &place{name: "core dumps"}, excluded: &place{name: "left out of core dumps"},
+	}
+	t.Setenv("TUMBLER_BINARY", build(t, tags))
+	t.Setenv("TUMBLER_PLANTED", seed)
+	t.Setenv("TUMBLER_TAPS", r.taps)
+	if tags == unsealed {
+		plant := gossipPlant().halves(seed)
+		t.Setenv("TUMBLER_GOSSIP_PLANT", hex.EncodeToString(plant[0]))
+	}
+	r.Cluster = harness.NewCluster(t, 3, 2)
+	many := r.MustCreateKeys(keys)
+	standard := r.material(many)
+
+	r.StartRotation("--policy", "online")
+	for i := range 5 {
+		if err := many.Add(fmt.Sprintf("while the master key is rotated, %d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.WaitState(client.StateComplete)
+	r.replace(3)
+
+	r.StartRotation("--hold")
+	r.WaitState(client.StateRewrapped)
+	r.look(r.held)
+	r.Resume(r.All()...)
+	r.WaitReady()
+	r.run("tke", "rotation", "status")
+	r.run("tke", "rotation", "cancel", "--keynum", "1", "--yes")
+	r.WaitState(client.StateCancelled)
+
+	many.MustOpenAll()
+	r.commands(standard)
+	r.look(r.ended)
+	return r
+}
+
+// material makes and uses keys of every sort, and gives the id of a standard key that a unit made.
+func (r *rehearsal) material(many *harness.Keys) string {
+	r.t.Helper()
+	ctx, kms := r.t.Context(), r.KMS()
+	create := func(request client.CreateKeyRequest) client.Key {
+		key, err := kms.Create(ctx, request)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		return key
+	}
+	standard := create(client.CreateKeyRequest{Name: "standard", Extractable: true})
+	imported := create(client.CreateKeyRequest{Name: "imported", Payload: []byte("0123456789abcdef0123456789abcdef")})
+	create(client.CreateKeyRequest{Name: "imported standard", Extractable: true, Payload: []byte("what its owner brought")})
+	if _, err := kms.Get(ctx, standard.ID); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := kms.Wrap(ctx, imported.ID, nil); err != nil {
+		r.t.Fatal(err)
+	}
+	published := r.Published(2)
+	if err := published.Rotate(ctx, many.ID(0), ""); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := published.DeleteKey(ctx, imported.ID, 0); err != nil {
+		r.t.Fatal(err)
+	}
+	r.run("cluster", "log", "dump") // while the log has all of this
+	return standard.ID
+}
+
+// replace has a node lose its log and its store, and join again with its unit: it is sent a snapshot.
+func (r *rehearsal) replace(number uint32) {
+	r.t.Helper()
+	r.Stop(number)
+	r.run("cluster", "leave", "--number", fmt.Sprint(number), "--yes")
+	for _, name := range []string{"raft", "state"} {
+		if err := os.RemoveAll(filepath.Join(r.Node(number).DataDir(), name)); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	r.Launch(number)
+	r.Join(number)
+}
+
+// commands runs what shows most of a cluster.
+func (r *rehearsal) commands(standard string) {
+	r.t.Helper()
+	for _, args := range [][]string{
+		{"tke", "cryptounits"}, {"tke", "cryptounit-compare"}, {"tke", "rotation", "history"}, {"cluster", "status"}, {"cluster", "members"},
+		{"cluster", "digest"}, {"cluster", "log", "dump"}, {"kms", "key", "show", standard},
+	} {
+		r.run(args...)
+	}
+}
+
+// run runs the program, and keeps what it prints.
+func (r *rehearsal) run(args ...string) {
+	r.t.Helper()
+	r.said.WriteString(r.MustRun(args...))
+}
+
+// look has every node collect its garbage and stand still, and searches its memory.
+func (r *rehearsal) look(p *place) {
+	r.t.Helper()
+	r.StandStill(r.All()...)
+	s := newSearcher(patterns(r.seed, keyKinds()))
+	for _, n := range r.Nodes {
+		if err := s.memory(p, r.excluded, fmt.Sprintf("node %d", n.Number), n.PID()); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
