@@ -13,7 +13,7 @@ func kmsCommands(s Streams) *urfave.Command {
 	return &urfave.Command{
 		Name:        "kms",
 		Usage:       "use keys",
-		Subcommands: []*urfave.Command{apiKeyCommands(s), keyCommands(s)},
+		Subcommands: []*urfave.Command{apiKeyCommands(s), keyCommands(s), importCommand(s)},
 	}
 }
 

@@ -158,6 +158,8 @@ func (t *tx) dispatch(command Command, table []byte) (Result, error) {
 		return t.repairBlob(c)
 	case *CreateKey:
 		return t.createKey(c)
+	case *CreateKeys:
+		return t.createKeys(c)
 	case *AddKeyVersion:
 		return t.addKeyVersion(c)
 	case *UpdateKey:

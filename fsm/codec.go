@@ -106,6 +106,8 @@ func newCommand(kind Kind) Command {
 		return new(RemoveUnit)
 	case KindPaceRewrap:
 		return new(PaceRewrap)
+	case KindCreateKeys:
+		return new(CreateKeys)
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ const (
 	KindRaiseFeatureLevel Kind = 23
 	KindRemoveUnit        Kind = 24
 	KindPaceRewrap        Kind = 25
+	KindCreateKeys        Kind = 26
 )
 
 // A Command is a log entry's meaning. The implementations are the pointers to

@@ -65,7 +65,8 @@ var (
 	ErrAliasTaken  = &Error{Code: "KEY_ALIAS_NOT_UNIQUE_ERR"} // another key has that alias
 	ErrTooEarly    = &Error{Code: "REQ_TOO_EARLY_ERR"}
 	ErrTooLate     = &Error{Code: "REQ_TOO_LATE_ERR"}
-	ErrConflict    = &Error{Code: "CONFLICT_ERR"} // somebody else changed the key meanwhile
+	ErrKeyExists   = &Error{Code: "KEY_ID_NOT_UNIQUE_ERR"} // of a bulk import, which chooses ids
+	ErrConflict    = &Error{Code: "CONFLICT_ERR"}          // somebody else changed the key meanwhile
 	ErrCiphertext  = &Error{Code: "UNPROCESSABLE_CIPHERTEXT_ERR"}
 	ErrSetAside    = &Error{Code: "KEY_MATERIAL_SET_ASIDE_ERR"} // a quorum set the material aside
 

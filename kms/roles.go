@@ -19,6 +19,7 @@ const (
 	ActionList     Action = "keys.list"
 	ActionCreate   Action = "keys.create"
 	ActionImport   Action = "keys.import"
+	ActionBulk     Action = "keys.bulk"
 	ActionGet      Action = "keys.get"
 	ActionMetadata Action = "keys.metadata"
 	ActionVersions Action = "keys.versions"
@@ -51,7 +52,7 @@ func (a Action) needs() int {
 	switch a {
 	case ActionList, ActionMetadata, ActionVersions, ActionWrap, ActionUnwrap, ActionRewrap:
 		return RoleReader.rank()
-	case ActionCreate, ActionImport, ActionGet, ActionRotate:
+	case ActionCreate, ActionImport, ActionBulk, ActionGet, ActionRotate:
 		return RoleWriter.rank()
 	case ActionDelete, ActionRestore, ActionPurge:
 		return RoleManager.rank()

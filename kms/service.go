@@ -126,6 +126,7 @@ func explain(err error) error {
 		{fsm.ErrKeyNotFound, ErrKeyNotFound, "there is no such key"},
 		{fsm.ErrNotFound, ErrKeyNotFound, "there is no such key"},
 		{fsm.ErrKeyState, ErrKeyState, "the key's state does not allow it"},
+		{fsm.ErrKeyExists, ErrKeyExists, "a key with that id is there already, and no key of the call was made"},
 		{fsm.ErrAliasTaken, ErrAliasTaken, "another key has that alias"},
 		{fsm.ErrRecordChanged, ErrConflict, "somebody else changed the key meanwhile: look at it and try again"},
 		{fsm.ErrSetAside, ErrSetAside, "no unit could open the key's material and a quorum set it aside: import the same material again, or purge the key"},

@@ -60,8 +60,7 @@ func (k *KMS) Close() { k.t.close() }
 
 // Create makes a key, or imports one if it has a payload.
 func (k *KMS) Create(ctx context.Context, r CreateKeyRequest) (Key, error) {
-	body := newKeyCollection{Metadata: keyMetadata{keyMIME, 1}, Resources: []newKey{{keyMIME, r.Name, r.Description, r.Aliases,
-		r.Extractable, r.Payload, r.Expiration}}}
+	body := newKeyCollection{Metadata: keyMetadata{keyMIME, 1}, Resources: []newKey{r.wire()}}
 	var answer keyCollection
 	if err := k.call(ctx, request{method: http.MethodPost, path: "/keys", effect: changes}, body, &answer); err != nil {
 		return Key{}, err

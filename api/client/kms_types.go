@@ -105,6 +105,10 @@ type newKey struct {
 	Expiration  *time.Time `json:"expirationDate,omitempty"`
 }
 
+func (r CreateKeyRequest) wire() newKey {
+	return newKey{keyMIME, r.Name, r.Description, r.Aliases, r.Extractable, r.Payload, r.Expiration}
+}
+
 func (c keyCollection) one() (Key, error) {
 	if len(c.Resources) != 1 {
 		return Key{}, fmt.Errorf("the answer holds %d keys, not one", len(c.Resources))

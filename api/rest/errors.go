@@ -38,6 +38,7 @@ var statuses = map[kms.Code]int{
 	kms.ErrAliasTaken.Code:  http.StatusConflict,
 	kms.ErrTooEarly.Code:    http.StatusConflict,
 	kms.ErrTooLate.Code:     http.StatusConflict,
+	kms.ErrKeyExists.Code:   http.StatusConflict,
 	kms.ErrConflict.Code:    http.StatusConflict,
 	kms.ErrCiphertext.Code:  http.StatusUnprocessableEntity,
 	kms.ErrSetAside.Code:    http.StatusConflict,

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"tumbler/kms"
 )
@@ -22,14 +21,7 @@ func (s *Server) createKey(ctx context.Context, r request, in newKeys) (answer, 
 	if err := want.refuse(in.Metadata.CollectionType); err != nil {
 		return answer{}, err
 	}
-	var expires time.Time
-	if want.ExpirationDate != nil {
-		expires = *want.ExpirationDate
-	}
-	made, err := s.kms.Create(ctx, r.caller, kms.NewKey{
-		Name: want.Name, Description: want.Description, Aliases: want.Aliases, Tags: want.Tags, Extractable: want.Extractable,
-		Expires: expires, Payload: want.Payload,
-	})
+	made, err := s.kms.Create(ctx, r.caller, want.wanted())
 	if err != nil {
 		return answer{}, err
 	}

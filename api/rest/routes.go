@@ -11,6 +11,9 @@ import (
 const (
 	tokenPath = "/identity/token"
 	prefix    = "/api/v2/"
+
+	// bulkPath is ours, and not below keys/, where anything is a key's alias.
+	bulkPath = prefix + "bulk/keys"
 )
 
 // routes is the whole interface. Paths that are known take no other method, and there are no other paths.
@@ -20,6 +23,7 @@ func (s *Server) routes() {
 
 		"GET " + prefix + "keys":                       handle(s, noBody, s.listKeys),
 		"POST " + prefix + "keys":                      handle(s, needBody, s.createKey),
+		"POST " + bulkPath:                             handle(s, needBody, s.createKeys),
 		"GET " + prefix + "keys/{key}":                 handle(s, noBody, s.getKey),
 		"DELETE " + prefix + "keys/{key}":              handle(s, noBody, s.deleteKey),
 		"GET " + prefix + "keys/{key}/metadata":        handle(s, noBody, s.getMetadata),

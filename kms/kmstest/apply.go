@@ -35,6 +35,8 @@ func (s *State) apply(command fsm.Command) error {
 		return nil
 	case *fsm.CreateKey:
 		return s.create(c)
+	case *fsm.CreateKeys:
+		return s.createMany(c)
 	case *fsm.AddKeyVersion:
 		return s.addVersion(c)
 	case *fsm.DeleteKey:
@@ -82,6 +84,25 @@ func (s *State) create(c *fsm.CreateKey) error {
 	}
 	for _, alias := range c.Metadata.Aliases {
 		s.now.aliases[alias] = c.Key
+	}
+	return nil
+}
+
+func (s *State) createMany(c *fsm.CreateKeys) error {
+	for _, k := range c.Keys {
+		if _, exists := s.now.keys[k.Key]; exists {
+			return fsm.ErrKeyExists
+		}
+	}
+	for _, k := range c.Keys {
+		m := fsm.Material{Order: c.Order}
+		for i, blob := range k.Blobs {
+			m.Blobs = append(m.Blobs, fsm.PatternBlob{Pattern: c.Patterns[i], Blob: blob})
+		}
+		one := fsm.CreateKey{Key: k.Key, Class: c.Class, Metadata: k.Metadata, State: fsm.KeyActive, Material: m, Imported: k.Imported, By: c.By, At: c.At}
+		if err := s.create(&one); err != nil {
+			return err
+		}
 	}
 	return nil
 }
