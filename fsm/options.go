@@ -12,10 +12,17 @@ import (
 // tableFormat is the format of tables beside the log: all nodes must read it, so it is fixed by the feature level.
 const tableFormat = sstable.TableFormatPebblev4
 
-// options are Pebble's: no WAL, since Raft's log is it; no compression, since ciphertext does not compress.
+// options are the store's, with its logger.
 func (s *Store) options() *pebble.Options {
+	o := PebbleOptions(s.cache)
+	o.Logger, o.EventListener = pebbleLogger{s}, s.listener()
+	return o
+}
+
+// PebbleOptions are those of every store: no WAL, since Raft's log is it; no compression, since ciphertext does not compress.
+func PebbleOptions(cache *pebble.Cache) *pebble.Options {
 	o := &pebble.Options{
-		Cache:                       s.cache,
+		Cache:                       cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		MemTableSize:                16 << 20,
@@ -24,8 +31,6 @@ func (s *Store) options() *pebble.Options {
 		L0StopWritesThreshold:       1000,
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                1000,
-		Logger:                      pebbleLogger{s},
-		EventListener:               s.listener(),
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

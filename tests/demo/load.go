@@ -15,6 +15,8 @@ import (
 
 	kp "github.com/IBM/keyprotect-go-client"
 	"golang.org/x/sync/errgroup"
+
+	"tumbler/tests/devcluster"
 )
 
 // load is root keys with one wrapped data key each, made and opened through the published client.
@@ -31,11 +33,8 @@ type rootKey struct {
 	wrapped []byte
 }
 
-// operational is how many units serve callers.
-const operational = 3
-
-func newLoad(c *cluster, keys, callers int) (*load, error) {
-	pem, err := os.ReadFile(c.get("TUMBLER_CA"))
+func newLoad(c *devcluster.Cluster, keys, callers int) (*load, error) {
+	pem, err := os.ReadFile(c.Get("TUMBLER_CA"))
 	if err != nil {
 		return nil, err
 	}
@@ -47,10 +46,10 @@ func newLoad(c *cluster, keys, callers int) (*load, error) {
 	}
 	http.DefaultTransport = transport // the client asks for its token through it
 	l := &load{callers: callers, keys: make([]rootKey, keys)}
-	for n := 1; n <= operational; n++ {
-		base := fmt.Sprintf("https://localhost:%d", c.port+10*n)
+	for n := 1; n <= devcluster.Operational; n++ {
+		base := fmt.Sprintf("https://localhost:%d", c.Port+10*n)
 		client, err := kp.New(kp.ClientConfig{
-			BaseURL: base, TokenURL: base + "/identity/token", APIKey: c.get("TUMBLER_API_KEY"), InstanceID: c.get("TUMBLER_INSTANCE"),
+			BaseURL: base, TokenURL: base + "/identity/token", APIKey: c.Get("TUMBLER_API_KEY"), InstanceID: c.Get("TUMBLER_INSTANCE"),
 			Timeout: 30,
 		}, transport)
 		if err != nil {

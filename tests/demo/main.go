@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"tumbler/tests/devcluster"
 )
 
 func main() {
@@ -39,16 +41,16 @@ func run() error {
 	binary := flag.String("binary", "bin/tumbler", "the program")
 	port := flag.Int("base-port", 8433, "unit N has its API at this port + 10 N")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
 
 	title("Three operational and two recovery crypto units, each a process of its own")
-	c, err := up(ctx, *binary, *port)
+	c, err := devcluster.Up(ctx, *binary, *port)
 	if err != nil {
-		return errors.Join(err, c.down())
+		return errors.Join(err, stop(c))
 	}
-	out, err := c.demonstrate(ctx, *keys, *callers)
-	if err := errors.Join(err, c.down()); err != nil {
+	out, err := demonstrate(ctx, c, *keys, *callers)
+	if err := errors.Join(err, stop(c)); err != nil {
 		return err
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
@@ -61,10 +63,10 @@ func run() error {
 }
 
 // demonstrate loads a cluster that runs, rotates its master key, and opens everything again.
-func (c *cluster) demonstrate(ctx context.Context, keys, callers int) (outcome, error) {
+func demonstrate(ctx context.Context, c *devcluster.Cluster, keys, callers int) (outcome, error) {
 	none := outcome{}
 	title("Two administrators, and a first master key")
-	if err := c.show(ctx, "tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2",
+	if err := c.Show(ctx, "tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2",
 		"--administrators", "2", "--name", "Alice", "--name", "Bob", "--yes"); err != nil {
 		return none, err
 	}
@@ -76,7 +78,7 @@ func (c *cluster) demonstrate(ctx context.Context, keys, callers int) (outcome, 
 	if err := load.create(ctx); err != nil {
 		return none, err
 	}
-	out, err := c.rotate(ctx, keys)
+	out, err := rotate(ctx, c, keys)
 	if err != nil {
 		return none, err
 	}
@@ -86,26 +88,26 @@ func (c *cluster) demonstrate(ctx context.Context, keys, callers int) (outcome, 
 }
 
 // rotate replaces the master key, with the registers shown before and after, and checks the receipt.
-func (c *cluster) rotate(ctx context.Context, keys int) (outcome, error) {
+func rotate(ctx context.Context, c *devcluster.Cluster, keys int) (outcome, error) {
 	none := outcome{}
 	title("The registers before")
-	if err := c.show(ctx, "tke", "cryptounit-compare"); err != nil {
+	if err := c.Show(ctx, "tke", "cryptounit-compare"); err != nil {
 		return none, err
 	}
 	title("The master key is rotated")
-	if err := c.show(ctx, "tke", "auto-mk-rotate"); err != nil {
+	if err := c.Show(ctx, "tke", "auto-mk-rotate"); err != nil {
 		return none, err
 	}
 	title("The registers after")
-	if err := c.show(ctx, "tke", "cryptounit-compare"); err != nil {
+	if err := c.Show(ctx, "tke", "cryptounit-compare"); err != nil {
 		return none, err
 	}
 	title("The receipt, checked offline")
-	receipt := c.dir + "/rotation.receipt"
-	if err := c.show(ctx, "tke", "rotation", "receipt", "--out", receipt); err != nil {
+	receipt := c.Dir + "/rotation.receipt"
+	if err := c.Show(ctx, "tke", "rotation", "receipt", "--out", receipt); err != nil {
 		return none, err
 	}
-	if err := c.show(ctx, "tke", "rotation", "receipt", "--verify", receipt); err != nil {
+	if err := c.Show(ctx, "tke", "rotation", "receipt", "--verify", receipt); err != nil {
 		return none, err
 	}
 	var status struct {
@@ -121,7 +123,7 @@ func (c *cluster) rotate(ctx context.Context, keys int) (outcome, error) {
 			} `json:"classes"`
 		} `json:"keys"`
 	}
-	if err := c.ask(ctx, &status, "tke", "rotation", "status"); err != nil {
+	if err := c.Ask(ctx, &status, "tke", "rotation", "status"); err != nil {
 		return none, err
 	}
 	kms := status.Keys.Classes.KMS
@@ -138,3 +140,9 @@ func (c *cluster) rotate(ctx context.Context, keys int) (outcome, error) {
 var began = time.Now()
 
 func title(text string) { fmt.Printf("\n== %s (%.1f s)\n", text, time.Since(began).Seconds()) }
+
+// stop ends the cluster, with what it left behind.
+func stop(c *devcluster.Cluster) error {
+	title("The cluster is stopped")
+	return c.Down()
+}
