@@ -12,7 +12,7 @@ import (
 func (s *Store) Apply(log *raft.Log) any { return s.ApplyBatch([]*raft.Log{log})[0] }
 
 // ApplyBatch applies committed entries in order and answers each command with an encoded Result, or with an error, after
-// which this node can no longer follow the log. Entries that the store holds already are answered with nil.
+// which this node can no longer follow the log. The answer to an entry that the store holds already is empty.
 func (s *Store) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
 	if err := s.stoppedBy(); err != nil {
@@ -20,7 +20,11 @@ func (s *Store) ApplyBatch(logs []*raft.Log) []any {
 	}
 	b := s.db.NewIndexedBatch()
 	for i, log := range logs {
-		if log.Type != raft.LogCommand || log.Index <= s.applied {
+		if log.Type != raft.LogCommand {
+			continue
+		}
+		if log.Index <= s.applied {
+			answers[i] = []byte(nil) // an answer, for nobody: Raft repeats it after a start
 			continue
 		}
 		answer, again, err := s.applyOne(b, log)
