@@ -11,6 +11,7 @@ import (
 // applier stands between Raft and the state machine: after an error the state machine sees no further entry.
 type applier struct {
 	fsm    StateMachine
+	last   *lastApplied
 	fail   func(error)
 	failed atomic.Bool
 }
@@ -34,6 +35,7 @@ func (a *applier) ApplyBatch(entries []*raft.Log) []any {
 		}
 		switch response := out[i].(type) {
 		case []byte:
+			a.last.set(entry)
 		case error:
 			a.stop(fmt.Errorf("apply entry %d: %w", entry.Index, response))
 		default:

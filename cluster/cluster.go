@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,9 +27,11 @@ type Cluster struct {
 	live      atomic.Pointer[raft.Raft] // the same, for what Raft itself calls while it starts
 	leader    *leadership
 
-	reads    batcher
-	ownTerm  atomic.Uint64 // of which this node, leading, has applied an entry
-	progress progress
+	transport *transport
+	last      lastApplied
+	reads     batcher
+	ownTerm   atomic.Uint64 // of which this node, leading, has applied an entry
+	progress  progress
 
 	changing     sync.Mutex // Bootstrap and Join
 	snapshotting sync.Mutex
@@ -148,13 +151,17 @@ func (c *Cluster) openNetwork() error {
 	return nil
 }
 
-// members answers a request that members pass to the leader.
+// members answers a request that members pass to the leader; the answer ends with the leader's commitment.
 func (c *Cluster) members(here local) Handler {
 	return func(ctx context.Context, peer uint32, body []byte) ([]byte, error) {
 		if _, ok := c.server(peer); !ok {
 			return nil, fmt.Errorf("%w: node %d", ErrNotMember, peer)
 		}
-		return here(ctx, body)
+		answer, err := here(ctx, body)
+		if err != nil {
+			return nil, err
+		}
+		return c.commitment().appendTo(slices.Clip(answer)), nil
 	}
 }
 
@@ -186,16 +193,16 @@ func (c *Cluster) startRaft() error {
 	if err != nil {
 		return err
 	}
-	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	c.transport = newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                  &stream{acceptor: c.port.raft, network: c.cfg.network, creds: c.calls.creds, timeout: c.cfg.Timeouts.Call, number: c.numberAt},
 		Logger:                  logger,
 		MaxPool:                 4,
 		Timeout:                 max(c.cfg.Timeouts.Call, 10*time.Second),
 		MsgpackUseNewTimeFormat: true,
-	})
-	r, err := raft.NewRaft(conf, &applier{fsm: c.cfg.FSM, fail: c.fail}, cached, c.log.bolt, c.snapshots, transport{trans})
+	}))
+	r, err := raft.NewRaft(conf, &applier{fsm: c.cfg.FSM, last: &c.last, fail: c.fail}, cached, c.log.bolt, c.snapshots, c.transport)
 	if err != nil {
-		return errors.Join(fmt.Errorf("start raft: %w", err), trans.Close())
+		return errors.Join(fmt.Errorf("start raft: %w", err), c.transport.Close())
 	}
 	c.raft = r
 	c.live.Store(r)

@@ -89,7 +89,11 @@ func (c *Cluster) attempt(ctx context.Context, number uint32, changed <-chan str
 	var remote *RemoteError
 	switch {
 	case err == nil:
-		return answer, nil
+		answer, said, err := cutCommitment(answer)
+		if err == nil {
+			c.learn(number, said)
+		}
+		return answer, err
 	case errors.As(err, &dial):
 		return nil, fmt.Errorf("%w: %w", errNotLeader, err)
 	case errors.As(err, &remote):

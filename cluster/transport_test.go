@@ -39,7 +39,7 @@ func TestAPipelineGetsOnWithoutAReader(t *testing.T) {
 }
 
 func TestTheTransportKeepsRaftsAbilities(t *testing.T) {
-	var trans raft.Transport = transport{}
+	var trans raft.Transport = &transport{}
 	if _, ok := trans.(raft.WithPreVote); !ok {
 		t.Error("pre-vote is lost")
 	}
