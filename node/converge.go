@@ -60,7 +60,7 @@ func (c *converger) step(ctx context.Context) (acted bool, err error) {
 	}
 	defer view.Close()
 	rotation, ok := view.Rotation()
-	if !ok {
+	if !ok || idle(rotation.State) {
 		return false, nil
 	}
 	evidence, err := evidenceOf(view, rotation)
@@ -83,6 +83,11 @@ func (c *converger) step(ctx context.Context) (acted bool, err error) {
 	}
 	c.log.Info("the unit took a step", "rotation", rotation.State.String(), "order", rotation.Number, "registers", c.unit.Status().Registers)
 	return true, nil
+}
+
+// idle: no unit has a step to take, and there is no need to read the evidence, which grows at every partition.
+func idle(s fsm.RotationState) bool {
+	return s == fsm.StateRewrapping || s == fsm.StateVerifying || s == fsm.StateRewrapped || s == fsm.StateBlocked
 }
 
 // step is what a unit does and says, with the envelopes that go with it.

@@ -1,0 +1,42 @@
+package cluster
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// TestAFollowerKnowsAtOnceWhatTheLeaderAnswered: without waiting for Raft's next message, which comes after Timeouts.Commit.
+func TestAFollowerKnowsAtOnceWhatTheLeaderAnswered(t *testing.T) {
+	f := newFarm(t)
+	slow := func(number uint32) *node {
+		config := f.config(number)
+		config.Timeouts.Commit = config.Timeouts.Heartbeat
+		return f.open(config)
+	}
+	first, follower := slow(1), slow(2)
+	f.noError(first.Bootstrap(f.ctx()))
+	f.noError(follower.Join(f.ctx(), first.Address(), goodToken))
+	const rounds = 10
+	start := time.Now()
+	for range rounds {
+		f.propose(follower, "x")
+		if err := follower.ReadIndex(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took, limit := time.Since(start), rounds*follower.cfg.Timeouts.Commit; took >= limit {
+		t.Errorf("%d rounds took %v: the follower waited for Raft, %v each", rounds, took, follower.cfg.Timeouts.Commit)
+	}
+}
+
+func TestWhatIsNotACommitmentIsRefused(t *testing.T) {
+	said := commitment{7, applied{8, 9}}
+	answer, again, err := cutCommitment(said.appendTo([]byte("answer")))
+	if err != nil || string(answer) != "answer" || again != said {
+		t.Errorf("%q, %+v, %v", answer, again, err)
+	}
+	if _, _, err := cutCommitment(make([]byte, commitmentSize-1)); err == nil {
+		t.Error("an answer that is too short was taken")
+	}
+}
