@@ -5,7 +5,7 @@ import "fmt"
 // FeatureLevel is the highest that this release understands. A cluster is founded at it, or raised to it by one entry once
 // every member understands it; until then nobody proposes what an older member could not apply.
 //
-// Level 2: PaceRewrap.
+// Level 2: PaceRewrap, CreateKeys.
 const FeatureLevel = 2
 
 // LevelOf is the feature level that a cluster must have before a command may be proposed.
