@@ -69,13 +69,14 @@ func (c *Cluster) Join(ctx context.Context, seed, token string) error {
 		return err
 	}
 	request.Token = token
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
 	for {
+		request.Empty = !c.Bootstrapped() // an attempt that was cut off may have made it a voter, once it had the log
+		body, err := json.Marshal(request)
+		if err != nil {
+			return err
+		}
 		_, changed := c.leader.get()
-		_, err := c.calls.send(ctx, seed, 0, methodJoin, body)
+		_, err = c.calls.send(ctx, seed, 0, methodJoin, body)
 		if err == nil {
 			break
 		}
@@ -134,7 +135,7 @@ func (c *Cluster) introduce(ctx context.Context, seed string) (joinRequest, erro
 			return joinRequest{}, err
 		}
 	}
-	return joinRequest{Number: c.cfg.Number, Address: c.Address(), Cluster: hello.Cluster, Empty: !c.Bootstrapped()}, nil
+	return joinRequest{Number: c.cfg.Number, Address: c.Address(), Cluster: hello.Cluster}, nil
 }
 
 // answerJoin takes a request in from the joining node itself, or from a member that passes it on.
