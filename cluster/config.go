@@ -198,7 +198,7 @@ func (c Config) check() error {
 		return wrong("sizes", fmt.Sprintf("%+v", c.Sizes), "a negative size", "leave sizes out for the defaults")
 	case c.Sizes.AppendEntries < 1 || c.Sizes.AppendEntries > 1024:
 		return wrong("sizes.append_entries", c.Sizes.AppendEntries, "not between 1 and 1024", "leave it out for the default, 32")
-	case len(c.Gossip.Keyring) == 0 || len(c.Gossip.Keyring) > 8:
+	case len(c.Gossip.Keyring) == 0 || len(c.Gossip.Keyring) > maxGossipKeys:
 		return wrong("gossip.keyring", fmt.Sprintf("%d keys", len(c.Gossip.Keyring)), "not one to eight keys", "put the same key of 32 bytes on every node")
 	case len(c.Meta.APIAddress)+len(c.Meta.Role) > maxMeta:
 		return wrong("api.address", c.Meta.APIAddress, "longer than gossip carries", "use a shorter host name")

@@ -123,13 +123,14 @@ func (c *credentials) material() *material {
 	if stamps == c.stamps {
 		return c.current
 	}
+	c.stamps = stamps
 	m, err := c.read()
-	if err != nil { // perhaps half of a renewal: the next handshake looks again
-		c.logger.Warn("changed certificate files cannot be used yet, the former stay in force", "error", err)
+	if err != nil { // perhaps half of a renewal: the other half changes a file again
+		c.logger.Error("changed certificate files cannot be used, the former stay in force", "error", err)
 		return c.current
 	}
-	c.logger.Info("read changed certificate files", "expires", m.certificate.Leaf.NotAfter)
-	c.stamps, c.current = stamps, m
+	c.logger.Info("changed certificate files are in force", "expires", m.certificate.Leaf.NotAfter)
+	c.current = m
 	return m
 }
 

@@ -22,6 +22,9 @@ type gossip struct {
 	list    *memberlist.Memberlist
 	address string
 	heard   *heard
+
+	changing sync.Mutex // the keys
+	keyring  *memberlist.Keyring
 }
 
 // heard is who is alive, as memberlist tells it. (What Memberlist.Members returns is written to while one reads it.)
@@ -129,7 +132,7 @@ func openGossip(cfg Config, address string, logger hclog.Logger) (*gossip, error
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start gossip at %s: %w", told, err), transport.Shutdown())
 	}
-	return &gossip{list: list, address: told, heard: heard}, nil
+	return &gossip{list: list, address: told, heard: heard, keyring: keyring}, nil
 }
 
 // hear joins the gossip at these addresses.

@@ -13,7 +13,7 @@ import (
 
 // Sealer seals the 32-byte file key of the unit's state file: a key in a file, a hardware module or a transit service.
 // It sees nothing else of the unit. Open(Seal(k)) is k, in a later process too; what was changed does not open. It is
-// called at each write and at start, never concurrently.
+// called at each write, at start and by Reseal, never concurrently.
 type Sealer interface {
 	Seal(plaintext []byte) ([]byte, error)
 	Open(sealed []byte) ([]byte, error)
@@ -116,6 +116,20 @@ func (f *stateFile) read() (*content, error) {
 		}
 	})
 	return c, err
+}
+
+// opens tells whether the file can be opened as it lies there.
+func (f *stateFile) opens() error {
+	file, err := os.ReadFile(f.path())
+	if err != nil {
+		return err
+	}
+	inSecret(func() {
+		var plain []byte
+		plain, err = f.open(file)
+		clear(plain)
+	})
+	return err
 }
 
 // write makes the content durable: a temporary file, fsync, rename, fsync of the folder.

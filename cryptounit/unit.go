@@ -164,6 +164,22 @@ func (u *Unit) Report() (order.SignedStatement, error) {
 	return u.content.sign(&order.Statement{Kind: order.ReportOnly, Report: u.content.report()})
 }
 
+// Reseal writes the unit's file anew, so that its sealer seals it as it does
+// now: after a sealing key was replaced. A file that the sealer does not open
+// any more is ErrStateFile and stays as it is, for it must open at the next
+// start whatever happens meanwhile.
+func (u *Unit) Reseal() error {
+	u.control.Lock()
+	defer u.control.Unlock()
+	if u.stopped != nil {
+		return u.stopped
+	}
+	if err := u.file.opens(); err != nil {
+		return err
+	}
+	return u.update(func(*content) error { return nil })
+}
+
 func (c *content) openDigest() order.Digest {
 	if c.Open == nil || c.Open.Activated || c.Open.Cleared || c.Open.Sealed {
 		return order.Digest{}

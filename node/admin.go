@@ -1,15 +1,11 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"tumbler/api/admin"
@@ -240,24 +236,4 @@ func (c adminChecks) DryRun(ctx context.Context) (client.DryRun, error) {
 		return true, ctx.Err()
 	})
 	return out, err
-}
-
-// readKeyring reads gossip keys: the base64 of 32 bytes a line.
-func readKeyring(path string) ([][]byte, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var keys [][]byte
-	for _, line := range bytes.Fields(text) {
-		key, err := base64.StdEncoding.DecodeString(string(line))
-		if err != nil || len(key) != 32 {
-			return nil, fmt.Errorf("%s: line %d is not the base64 of 32 bytes", path, len(keys)+1)
-		}
-		keys = append(keys, key)
-	}
-	if len(keys) == 0 {
-		return nil, errors.New(path + " holds no key: make one with `head -c 32 /dev/urandom | base64`")
-	}
-	return keys, nil
 }

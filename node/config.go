@@ -76,8 +76,8 @@ const SealingKeyFile = "keyfile"
 type Sealing struct {
 	// Type is keyfile: the file key is wrapped by a key in a file. Default keyfile.
 	Type string `yaml:"type"`
-	// KeyFile holds the base64 of 32 random bytes; readable by the owner alone, on another disk than DataDir if there is
-	// one. Required.
+	// KeyFile holds one or more keys, each the base64 of 32 random bytes on a line of its own: the first seals, all open.
+	// Readable by the owner alone, on another disk than DataDir if there is one. Required.
 	KeyFile string `yaml:"key_file"`
 }
 

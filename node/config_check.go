@@ -22,6 +22,9 @@ const maxNumber = 5000
 // keySize is the size of gossip and sealing keys.
 const keySize = 32
 
+// maxKeys bounds a key file.
+const maxKeys = 8
+
 // BadValue is one thing wrong with a configuration.
 type BadValue struct {
 	Key     string // as in the file: listen.api
@@ -183,10 +186,8 @@ func (c Config) CheckFiles() error {
 	if _, err := ReadKeys(c.Gossip.KeyFile); err != nil {
 		problems = append(problems, &BadValue{"gossip.key_file", err.Error()})
 	}
-	if keys, err := ReadKeys(c.Sealing.KeyFile); err != nil {
+	if _, err := ReadKeys(c.Sealing.KeyFile); err != nil {
 		problems = append(problems, &BadValue{"sealing.key_file", err.Error()})
-	} else if len(keys) != 1 {
-		problems = append(problems, &BadValue{"sealing.key_file", fmt.Sprintf("%s holds %d keys: keep one", c.Sealing.KeyFile, len(keys))})
 	}
 	return errors.Join(problems...)
 }
@@ -224,6 +225,9 @@ func ReadKeys(path string) ([][]byte, error) {
 			return nil, fmt.Errorf("%s: line %d is not the base64 of %d bytes: make a key with `openssl rand -base64 32`", path, number+1, keySize)
 		}
 		keys = append(keys, key)
+	}
+	if len(keys) > maxKeys {
+		return nil, fmt.Errorf("%s holds %d keys, more than %d: remove those that are not used any more", path, len(keys), maxKeys)
 	}
 	if len(keys) == 0 {
 		return nil, fmt.Errorf("%s holds no key: make one with `openssl rand -base64 32`", path)

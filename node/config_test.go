@@ -157,7 +157,7 @@ func TestEveryProblemIsNamedAtOnce(t *testing.T) {
 func TestFilesAreLookedAtBeforeTheStart(t *testing.T) {
 	dir := t.TempDir()
 	key := base64.StdEncoding.EncodeToString(make([]byte, keySize)) + "\n"
-	for name, content := range map[string]string{"ca.pem": "x", "node.pem": "x", "node.key": "x", "gossip.key": "# old and new\n" + key + key, "sealing.key": key} {
+	for name, content := range map[string]string{"ca.pem": "x", "node.pem": "x", "node.key": "x", "gossip.key": "# old and new\n" + key + key, "sealing.key": "# new, then old\n" + key + key} {
 		write(t, filepath.Join(dir, name), content, 0o600)
 	}
 	config := filepath.Join(dir, "node.yaml")
@@ -182,7 +182,7 @@ func TestFilesAreLookedAtBeforeTheStart(t *testing.T) {
 		{"node.key", "x", 0o644, "tls.key", "chmod 600"},
 		{"gossip.key", "\n", 0o600, "gossip.key_file", "holds no key"},
 		{"gossip.key", "c2hvcnQ=\n", 0o600, "gossip.key_file", "line 1 is not the base64 of 32 bytes"},
-		{"sealing.key", key + key, 0o600, "sealing.key_file", "keep one"},
+		{"sealing.key", strings.Repeat(key, 9), 0o600, "sealing.key_file", "holds 9 keys, more than 8"},
 		{"sealing.key", "", 0, "sealing.key_file", "cannot be opened"},
 	} {
 		path := filepath.Join(dir, tc.file)

@@ -42,6 +42,7 @@ type Node struct {
 	started time.Time
 
 	unit    *cryptounit.Unit
+	sealer  *sealer
 	store   *fsm.Store
 	cluster *cluster.Cluster
 	replica *replica
@@ -73,8 +74,7 @@ func start(config Config) (n *Node, err error) {
 		config: config, started: time.Now(), log: newLogger(config, os.Stderr),
 		joined: make(chan struct{}), failed: make(chan error, 1),
 	}
-	sealer, err := newSealer(config.Sealing)
-	if err != nil {
+	if n.sealer, err = newSealer(config.Sealing); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(config.DataDir, 0o700); err != nil {
@@ -88,7 +88,7 @@ func start(config Config) (n *Node, err error) {
 	}
 	n.disk = newDisk(config, n.log.Named("disk"))
 	if n.unit, err = cryptounit.Open(cryptounit.Config{
-		Dir: filepath.Join(config.DataDir, "unit"), Number: config.Number, Role: unitRole(config.Role), Sealer: sealer,
+		Dir: filepath.Join(config.DataDir, "unit"), Number: config.Number, Role: unitRole(config.Role), Sealer: n.sealer,
 	}); err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (n *Node) openState() error {
 }
 
 func (n *Node) clusterConfig(dir string, store *fsm.Store) (cluster.Config, error) {
-	keyring, err := readKeyring(n.config.Gossip.KeyFile)
+	keyring, err := ReadKeys(n.config.Gossip.KeyFile)
 	if err != nil {
 		return cluster.Config{}, fmt.Errorf("gossip.key_file: %w", err)
 	}
@@ -176,10 +176,15 @@ func (n *Node) fail(err error) {
 func (n *Node) serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	servers, err := n.openServers()
+	tls, err := newAPICredentials(n.config.TLS, n.log.Named("api"))
 	if err != nil {
 		return errors.Join(err, n.close())
 	}
+	servers, err := n.openServers(tls)
+	if err != nil {
+		return errors.Join(err, n.close())
+	}
+	n.work.Go(func() { n.renew(ctx, tls) })
 	n.work.Go(func() { n.join(ctx) })
 	n.work.Go(func() { n.disk.run(ctx, n.cluster) })
 	n.work.Go(func() { n.standStill(ctx) })

@@ -2,49 +2,68 @@ package node
 
 import (
 	"context"
-	"encoding/base64"
+	"errors"
 	"fmt"
-	"os"
-	"strings"
+	"sync"
 
 	wrapping "github.com/hashicorp/go-kms-wrapping/v2"
 	"github.com/hashicorp/go-kms-wrapping/v2/aead"
 	"google.golang.org/protobuf/proto"
 )
 
-// sealer seals the file key of the unit's state file with a go-kms-wrapping wrapper. It never sees anything else of the
-// unit. It satisfies cryptounit.Sealer.
-type sealer struct{ wrapper wrapping.Wrapper }
+// sealer seals the file key of the unit's state file with a go-kms-wrapping wrapper a key: the first seals, all open. It
+// never sees anything else of the unit. It satisfies cryptounit.Sealer.
+type sealer struct {
+	mu       sync.Mutex
+	wrappers []wrapping.Wrapper
+	old      bool // what was opened last was not sealed by the first
+}
 
 // newSealer makes the sealer that the configuration names.
 func newSealer(c Sealing) (*sealer, error) {
-	key, err := readKeyFile(c.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("sealing.key_file: %w", err)
-	}
-	wrapper := aead.NewWrapper()
-	if err := wrapper.SetAesGcmKeyBytes(key); err != nil {
-		return nil, fmt.Errorf("sealing.key_file %s: %w", c.KeyFile, err)
-	}
-	return &sealer{wrapper}, nil
-}
-
-// readKeyFile reads the base64 of 32 bytes.
-func readKeyFile(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
+	wrappers, err := wrappersOf(c)
 	if err != nil {
 		return nil, err
 	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(key) != 32 {
-		return nil, fmt.Errorf("%s does not hold the base64 of 32 bytes: make one with `head -c 32 /dev/urandom | base64`", path)
+	return &sealer{wrappers: wrappers}, nil
+}
+
+func wrappersOf(c Sealing) ([]wrapping.Wrapper, error) {
+	keys, err := ReadKeys(c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("sealing.key_file: %w", err)
 	}
-	return key, nil
+	var wrappers []wrapping.Wrapper
+	for _, key := range keys {
+		wrapper := aead.NewWrapper()
+		if err := wrapper.SetAesGcmKeyBytes(key); err != nil {
+			return nil, fmt.Errorf("sealing.key_file %s: %w", c.KeyFile, err)
+		}
+		wrappers = append(wrappers, wrapper)
+	}
+	return wrappers, nil
+}
+
+// replace takes other keys, and gives those that were.
+func (s *sealer) replace(wrappers []wrapping.Wrapper) (was []wrapping.Wrapper) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, s.wrappers = s.wrappers, wrappers
+	return was
+}
+
+// stale tells whether the file that was opened last is to be sealed anew.
+func (s *sealer) stale() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.old
 }
 
 // Seal wraps a file key.
 func (s *sealer) Seal(plaintext []byte) ([]byte, error) {
-	info, err := s.wrapper.Encrypt(context.Background(), plaintext)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, err := s.wrappers[0].Encrypt(context.Background(), plaintext)
 	if err != nil {
 		return nil, fmt.Errorf("sealing the unit's file key: %w", err)
 	}
@@ -57,9 +76,16 @@ func (s *sealer) Open(sealed []byte) ([]byte, error) {
 	if err := proto.Unmarshal(sealed, &info); err != nil {
 		return nil, fmt.Errorf("the sealed file key is malformed: %w", err)
 	}
-	plaintext, err := s.wrapper.Decrypt(context.Background(), &info)
-	if err != nil {
-		return nil, fmt.Errorf("the sealing key does not open the unit's file: check that sealing.key_file is the one that sealed it: %w", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var failures []error
+	for i, wrapper := range s.wrappers {
+		plaintext, err := wrapper.Decrypt(context.Background(), &info)
+		if err == nil {
+			s.old = i > 0
+			return plaintext, nil
+		}
+		failures = append(failures, err)
 	}
-	return plaintext, nil
+	return nil, fmt.Errorf("no sealing key opens the unit's file: check that sealing.key_file holds the one that sealed it: %w", errors.Join(failures...))
 }

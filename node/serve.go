@@ -13,11 +13,7 @@ import (
 )
 
 // openServers opens the API and the health port.
-func (n *Node) openServers() ([]*server, error) {
-	config, err := apiTLS(n.config.TLS)
-	if err != nil {
-		return nil, err
-	}
+func (n *Node) openServers(tls *apiCredentials) ([]*server, error) {
 	api, err := n.apiHandler()
 	if err != nil {
 		return nil, err
@@ -36,7 +32,7 @@ func (n *Node) openServers() ([]*server, error) {
 		return nil, err
 	}
 	return []*server{
-		serve(tap.Listener("api", apiPort), api, config, n.log.Named("api")),
+		serve(tap.Listener("api", apiPort), api, tls.server(), n.log.Named("api")),
 		serve(healthPort, health, nil, n.log.Named("health")),
 	}, nil
 }

@@ -16,7 +16,8 @@ import (
 	"tumbler/api/client"
 )
 
-func newKey() string {
+// NewKey makes the line of a gossip or sealing key.
+func NewKey() string {
 	key := make([]byte, 32)
 	rand.Read(key)
 	return base64.StdEncoding.EncodeToString(key) + "\n"

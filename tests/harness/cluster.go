@@ -65,7 +65,7 @@ func (c *Cluster) prepare(operational, recovery int) {
 	c.MustRun("pki", "init", "--dir", c.path("pki"))
 	c.MustRun("pki", "client", "--dir", c.path("pki"), "--name", "admin")
 	c.mkdir("tke")
-	c.write("gossip.key", newKey())
+	c.write("gossip.key", NewKey())
 	for i, port := range ports {
 		n := &Node{Number: uint32(i + 1), Role: "operational", port: port}
 		if i >= operational {
@@ -75,7 +75,7 @@ func (c *Cluster) prepare(operational, recovery int) {
 		n.Dir = c.path(name)
 		c.mkdir(name)
 		c.MustRun("pki", "node", "--dir", c.path("pki"), "--number", fmt.Sprint(n.Number))
-		c.write(name+"/sealing.key", newKey())
+		c.write(name+"/sealing.key", NewKey())
 		c.write(name+"/node.yaml", c.configuration(n))
 		c.Nodes = append(c.Nodes, n)
 	}
@@ -194,6 +194,36 @@ func (c *Cluster) numbers(role string) (numbers []uint32) {
 		}
 	}
 	return numbers
+}
+
+// Write replaces a file of the cluster (pki/…, gossip.key, node-N/…) in one step, as operators do.
+func (c *Cluster) Write(name, content string) {
+	c.t.Helper()
+	c.write(name+".new", content)
+	if err := os.Rename(c.path(name+".new"), c.path(name)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Read gives the content of a file of the cluster.
+func (c *Cluster) Read(name string) string {
+	c.t.Helper()
+	text, err := os.ReadFile(c.path(name))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Renew has the cluster's authority issue another certificate for a node.
+func (c *Cluster) Renew(number uint32) {
+	c.t.Helper()
+	for _, name := range []string{"pem", "key"} {
+		if err := os.Remove(c.path(fmt.Sprintf("pki/node-%d.%s", number, name))); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	c.MustRun("pki", "node", "--dir", c.path("pki"), "--number", fmt.Sprint(number))
 }
 
 func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }

@@ -59,6 +59,14 @@ func (c *Cluster) Launch(number uint32) {
 	c.Node(number).start(c.t, c.binary)
 }
 
+// Hangup sends nodes SIGHUP: they read certificates and keys again.
+func (c *Cluster) Hangup(numbers ...uint32) {
+	c.t.Helper()
+	for _, number := range numbers {
+		c.Node(number).signal(c.t, syscall.SIGHUP)
+	}
+}
+
 // Pause stops nodes with SIGSTOP: they keep everything and answer nothing, until Resume.
 func (c *Cluster) Pause(numbers ...uint32) {
 	c.t.Helper()

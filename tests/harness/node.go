@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,6 +31,21 @@ type Node struct {
 
 // Address is its API address.
 func (n *Node) Address() string { return fmt.Sprintf("localhost:%d", n.port) }
+
+// Shown is the serial number of the certificate that the node shows to a new connection, at its API port or, as to another
+// node, at its cluster port.
+func (n *Node) Shown(toNodes bool) (string, error) {
+	port := n.port
+	if toNodes {
+		port++
+	}
+	conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].SerialNumber.String(), nil
+}
 
 // DataDir is what the configuration names data_dir.
 func (n *Node) DataDir() string { return filepath.Join(n.Dir, "data") }
