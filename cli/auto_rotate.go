@@ -23,6 +23,7 @@ func autoRotateCommand(s Streams) *urfave.Command {
 			"   tumbler tke auto-mk-rotate --hold\n   tumbler tke auto-mk-rotate --dry-run",
 		Flags: signFlags(
 			text("policy", "`POLICY` documented (the default: creating and importing keys is refused meanwhile) or online (it is served)"),
+			text("retire", "what recovery units do with the former master key: `HOW` keep (the default: it opens old backups) or destroy"),
 			&urfave.BoolFlag{Name: "hold", Usage: "stop before activation, until `tumbler tke rotation activate` signs it"},
 			&urfave.BoolFlag{Name: "dry-run", Usage: "open every key and look at every precondition; generate and change nothing"},
 			&urfave.BoolFlag{Name: "detach", Usage: "return as soon as the rotation is accepted"},
@@ -38,6 +39,10 @@ func autoRotate(ctx context.Context, i *invocation) error {
 	if err != nil {
 		return err
 	}
+	retire, err := i.retirement()
+	if err != nil {
+		return err
+	}
 	return administration(ctx, i, func(admin *client.Client) error {
 		if i.flag("dry-run") {
 			return i.dryRun(ctx, admin)
@@ -49,7 +54,7 @@ func autoRotate(ctx context.Context, i *invocation) error {
 		if c.Open != nil {
 			return i.resume(ctx, admin, c.Open)
 		}
-		digest, err := i.submitRotation(ctx, admin, c, policy)
+		digest, err := i.submitRotation(ctx, admin, c, policy, retire)
 		if err != nil {
 			return err
 		}
@@ -66,6 +71,17 @@ func (i *invocation) policy() (order.Policy, error) {
 		return order.Online, nil
 	default:
 		return 0, i.usage("--policy %s is not documented or online", policy)
+	}
+}
+
+func (i *invocation) retirement() (order.Retirement, error) {
+	switch how := i.text("retire", ""); how {
+	case "", order.Keep.String():
+		return order.Keep, nil
+	case order.Destroy.String():
+		return order.Destroy, nil
+	default:
+		return 0, i.usage("--retire %s is not keep or destroy", how)
 	}
 }
 
@@ -90,7 +106,7 @@ func (i *invocation) followToEnd(ctx context.Context, admin *client.Client, dige
 }
 
 // submitRotation makes the order of what the cluster proposes and this workstation knows, signs it and hands it in.
-func (i *invocation) submitRotation(ctx context.Context, admin *client.Client, c client.OrderContext, policy order.Policy) (string, error) {
+func (i *invocation) submitRotation(ctx context.Context, admin *client.Client, c client.OrderContext, policy order.Policy, retire order.Retirement) (string, error) {
 	if c.CurrentPattern == "" || len(c.Administrators) == 0 {
 		return "", errors.New("the instance has no master key yet: `tumbler tke auto-init` makes the first one")
 	}
@@ -98,7 +114,7 @@ func (i *invocation) submitRotation(ctx context.Context, admin *client.Client, c
 	if err != nil {
 		return "", err
 	}
-	generator, err := recoveryLeader(c.Units)
+	generator, err := recoveryLeader(instanceUnits(c))
 	if err != nil {
 		return "", err
 	}
@@ -106,10 +122,10 @@ func (i *invocation) submitRotation(ctx context.Context, admin *client.Client, c
 	if err != nil {
 		return "", err
 	}
-	if err := i.checkFingerprints(folder, c.Instance, identities(c.Units)); err != nil {
+	if err := i.checkFingerprints(folder, c.Instance, identities(instanceUnits(c))); err != nil {
 		return "", err
 	}
-	o.Generator, o.Policy = generator, policy
+	o.Generator, o.Policy, o.Retire = generator, policy, retire
 	if i.flag("hold") {
 		o.Activate = order.Signed
 	}

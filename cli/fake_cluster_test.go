@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ type fakeCluster struct {
 	orders   []*order.Order // accepted, in their order
 	approved []*order.Approval
 	rotation client.RotationStatus
+	retired  []client.RetiredKey
 	late     time.Duration   // the node's clock
 	asked    func(times int) // called with how often the context was asked for
 	times    int
@@ -39,6 +41,8 @@ type fakeUnit struct {
 	role           order.Role
 	key            ed25519.PrivateKey
 	alive          bool
+	joined         bool // and not enrolled
+	instance       order.ID
 	administrators []byte
 	registers      masterkey.Registers
 }
@@ -61,6 +65,11 @@ func newFakeCluster(t *testing.T, operational, recovery int) *fakeCluster {
 	f.answer("POST /orders", f.submit)
 	f.answer("POST /orders/{digest}/approvals", f.approve)
 	f.answer("GET /rotation", func(*http.Request) any { f.mu.Lock(); defer f.mu.Unlock(); return f.rotation })
+	f.answer("GET /status", func(*http.Request) any {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return client.Status{Retired: f.retired}
+	})
 	f.answer("GET /rotations", func(*http.Request) any { return client.Rotations{} })
 	return f
 }
@@ -76,7 +85,7 @@ func (u *fakeUnit) identity() order.Identity {
 
 func (u *fakeUnit) shown(t *testing.T) client.Unit {
 	statement := order.Statement{Kind: order.ReportOnly, Unit: u.number, Generation: 3,
-		Report: &order.Report{Role: u.role, Registers: u.registers, Administrators: u.administrators}}
+		Report: &order.Report{Role: u.role, Instance: u.instance, Registers: u.registers, Administrators: u.administrators}}
 	signed, err := order.SignStatement(&statement, u.identity(), func(b []byte) []byte { return ed25519.Sign(u.key, b) })
 	if err != nil {
 		t.Error(err)
@@ -99,12 +108,14 @@ func (f *fakeCluster) context(*http.Request) any {
 		CurrentPattern: patternText(f.pattern), Administrators: f.units[0].administrators, Open: f.open, Now: time.Now().Add(f.late)}
 	for _, u := range f.units {
 		identity := u.identity()
-		c.Units = append(c.Units, client.OrderUnit{Number: u.number, Role: u.role.String(), Identity: identity[:], Alive: u.alive})
+		c.Units = append(c.Units, client.OrderUnit{Number: u.number, Role: u.role.String(), Identity: identity[:], Alive: u.alive, Enrolled: !f.pattern.IsZero() && !u.joined})
 	}
 	return c
 }
 
 func (f *fakeCluster) members(*http.Request) any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var m client.Members
 	for _, u := range f.units {
 		m.Members = append(m.Members, client.Member{Number: u.number, Alive: u.alive, Voter: true})
@@ -162,12 +173,20 @@ func (f *fakeCluster) submit(r *http.Request) any {
 	if err != nil {
 		return &client.Error{Code: client.CodeTooFewSignatures, Message: err.Error(), ReturnCode: 208, Status: http.StatusForbidden}
 	}
-	for n, u := range f.units {
-		if o.Units[n].Identity != u.identity() || o.Units[n].Role != u.role || len(o.Units) != len(f.units) {
-			f.t.Errorf("the order names unit %+v, not %d", o.Units[n], u.number)
+	var named []*fakeUnit
+	for _, u := range f.units {
+		if !u.joined || slices.ContainsFunc(o.Subject.Units, func(s order.UnitRef) bool { return s.Number == u.number }) {
+			named = append(named, u)
+		}
+	}
+	for n, u := range named {
+		if len(o.Units) != len(named) || o.Units[n].Identity != u.identity() || o.Units[n].Role != u.role {
+			f.t.Errorf("the order names %+v, and not unit %d as it is", o.Units, u.number)
+			return nil
 		}
 	}
 	f.orders = append(f.orders, o)
+	f.done(o)
 	if f.rotation.Order == nil || o.Kind.StaysOpen() {
 		f.rotation.Order = &client.RotationOrder{Digest: signed.Digest().String(), Number: o.Number, Kind: o.Kind.String(), Generator: o.Generator, Activate: o.Activate.String()}
 	}
@@ -175,6 +194,31 @@ func (f *fakeCluster) submit(r *http.Request) any {
 		f.rotation.State = client.StateCancelled
 	}
 	return client.SubmittedOrder{Digest: signed.Digest().String(), Number: o.Number, Kind: o.Kind.String(), State: client.StatePreparing}
+}
+
+// done does what units do by themselves under an order that does not stay open.
+func (f *fakeCluster) done(o *order.Order) {
+	about := func(u *fakeUnit) bool {
+		return slices.ContainsFunc(o.Subject.Units, func(s order.UnitRef) bool { return s.Number == u.number })
+	}
+	switch o.Kind { //nolint:exhaustive // the others change nothing at once
+	case order.Enrol:
+		for _, u := range f.units {
+			if about(u) {
+				u.joined, u.instance, u.administrators = false, o.Instance, f.units[0].administrators
+			}
+		}
+	case order.Remove:
+		f.units = slices.DeleteFunc(f.units, about)
+	case order.Administration:
+		for _, u := range f.units {
+			if u.alive {
+				u.administrators = o.Subject.Administrators
+			}
+		}
+	case order.DestroyRetired:
+		f.retired = slices.DeleteFunc(f.retired, func(k client.RetiredKey) bool { return k.Pattern == o.Subject.Pattern.String() })
+	}
 }
 
 func (f *fakeCluster) approve(r *http.Request) any {

@@ -40,10 +40,25 @@ func draft(kind order.Kind, c client.OrderContext, now time.Time) (order.Order, 
 			return o, fmt.Errorf("the current pattern: %w", err)
 		}
 	}
-	if o.Units, err = unitRefs(c.Units); err != nil {
+	if o.Units, err = unitRefs(instanceUnits(c)); err != nil {
 		return o, err
 	}
 	return o, nil
+}
+
+// instanceUnits are the units that belong to the instance: those that are enrolled; before there is a master key all that
+// have joined, which the init enrols.
+func instanceUnits(c client.OrderContext) []client.OrderUnit {
+	if c.CurrentPattern == "" {
+		return c.Units
+	}
+	var units []client.OrderUnit
+	for _, u := range c.Units {
+		if u.Enrolled {
+			units = append(units, u)
+		}
+	}
+	return units
 }
 
 func unitRefs(units []client.OrderUnit) ([]order.UnitRef, error) {

@@ -41,11 +41,11 @@ func (i *invocation) signAndSubmit(ctx context.Context, admin *client.Client, fo
 	if o.Administrators, err = list.Digest(); err != nil {
 		return "", err
 	}
-	need := int(list.Signature)
-	if o.Kind == order.Cancel {
-		need = 1
+	need, err := o.Threshold(list)
+	if err != nil {
+		return "", err
 	}
-	keys, err := i.quorum(folder, publicKeys(list), need)
+	keys, err := i.quorum(folder, publicKeys(list), int(need))
 	if err != nil {
 		return "", err
 	}

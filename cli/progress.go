@@ -9,6 +9,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"tumbler/api/client"
+	"tumbler/cryptounit/order"
 )
 
 // progress shows a rotation while it goes on.
@@ -36,7 +37,17 @@ func (silence) say(string, ...any)         {}
 func (silence) stop()                      {}
 
 // stepWords says what a state does, for people. A state of a later version is shown by its name.
-func stepWords(state string) string {
+func stepWords(s client.RotationStatus) string {
+	if s.Order != nil && s.Order.Kind == order.Recover.String() {
+		return map[string]string{
+			client.StatePreparing:  "Preparing the crypto units....",
+			client.StateGenerating: fmt.Sprintf("Sealing the master key value in crypto unit %d....", s.Order.Source),
+			client.StateLoading:    "Transferring the master key value....",
+			client.StateCommitting: "Committing the new master key registers....",
+			client.StateActivating: "Activating the master key....",
+			client.StateCancelling: "Cancelling....",
+		}[s.State]
+	}
 	words := map[string]string{
 		client.StatePreparing:  "Preparing every crypto unit....",
 		client.StateGenerating: "Generating a random master key value....",
@@ -47,10 +58,7 @@ func stepWords(state string) string {
 		client.StateActivating: "Activating the new master key....",
 		client.StateCancelling: "Cancelling....",
 	}
-	if w := words[state]; w != "" {
-		return w
-	}
-	return ""
+	return words[s.State]
 }
 
 // lines is progress where nothing can be drawn over: a line a state, and one every tenth of the rewrap.
@@ -63,7 +71,7 @@ type lines struct {
 func (l *lines) show(s client.RotationStatus) {
 	if s.State != l.state {
 		l.state = s.State
-		if w := stepWords(s.State); w != "" {
+		if w := stepWords(s); w != "" {
 			line(l.w, "%s", w)
 		}
 	}
@@ -95,7 +103,7 @@ func newBars(w io.Writer) *bars {
 func (b *bars) show(s client.RotationStatus) {
 	if s.State != b.state {
 		b.state = s.State
-		if w := stepWords(s.State); w != "" {
+		if w := stepWords(s); w != "" {
 			b.say("%s", w)
 		}
 	}

@@ -127,7 +127,7 @@ func rotationCancel(ctx context.Context, i *invocation) error {
 // checkKnown refuses a unit whose identity is not the one remembered; one that this workstation does not know yet is no
 // obstacle to an order that moves no key.
 func (i *invocation) checkKnown(folder *workstation.Folder, c client.OrderContext) error {
-	_, err := folder.CheckIdentities(c.Instance, identities(c.Units))
+	_, err := folder.CheckIdentities(c.Instance, identities(instanceUnits(c)))
 	return err
 }
 

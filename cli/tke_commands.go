@@ -13,7 +13,8 @@ func tkeCommands(s Streams) *urfave.Command {
 		Subcommands: join(
 			sigKeyCommands(s),
 			unitCommands(s),
-			[]*urfave.Command{autoInitCommand(s), autoRotateCommand(s), rotationCommands(s)},
+			[]*urfave.Command{autoInitCommand(s), autoRotateCommand(s), autoRecoverCommand(s), enrolCommand(s), unenrolCommand(s),
+				rotationCommands(s)},
 		),
 	}
 }

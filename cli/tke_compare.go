@@ -40,7 +40,14 @@ type comparison struct {
 // The control points of Trusted Key Entry. Units have none to set yet.
 var controlPoints = [...]string{"XCP_CPB_ALG_EC_25519", "XCP_CPB_BTC", "XCP_CPB_ECDSA_OTHER"}
 
-func compareUnits(ctx context.Context, i *invocation) error {
+func compareUnits(ctx context.Context, i *invocation) error { return compared(showComparison)(ctx, i) }
+
+// compared reads the selected units and shows them, or a part of what they say.
+func compared(show func(io.Writer, comparison)) func(context.Context, *invocation) error {
+	return func(ctx context.Context, i *invocation) error { return i.compare(ctx, show) }
+}
+
+func (i *invocation) compare(ctx context.Context, show func(io.Writer, comparison)) error {
 	folder, err := i.folderAlone()
 	if err != nil {
 		return err
@@ -65,7 +72,7 @@ func compareUnits(ctx context.Context, i *invocation) error {
 			}
 		}
 		c.Same = sameConfiguration(c.Units)
-		return i.result(c, func(w io.Writer) { showComparison(w, c) })
+		return i.result(c, func(w io.Writer) { show(w, c) })
 	})
 }
 
@@ -79,7 +86,7 @@ func sameConfiguration(units []unitReading) bool {
 	return true
 }
 
-func showComparison(w io.Writer, c comparison) {
+func showThresholds(w io.Writer, c comparison) {
 	line(w, "\nSIGNATURE THRESHOLDS")
 	t := newTable("CRYPTO UNIT NUM", "SIGNATURE THRESHOLD", "REVOCATION THRESHOLD")
 	imprint := false
@@ -91,9 +98,11 @@ func showComparison(w io.Writer, c comparison) {
 	if imprint {
 		line(w, "\n==> Crypto units with a signature threshold of 0 are in IMPRINT MODE. <==")
 	}
+}
 
+func showAdministrators(w io.Writer, c comparison) {
 	line(w, "\nCRYPTO UNIT ADMINISTRATORS")
-	t = newTable("CRYPTO UNIT NUM", "ADMIN NAME", "SUBJECT KEY IDENTIFIER")
+	t := newTable("CRYPTO UNIT NUM", "ADMIN NAME", "SUBJECT KEY IDENTIFIER")
 	for _, u := range c.Units {
 		if len(u.Administrators.List) == 0 {
 			t.row(u.label(), "-", "-")
@@ -103,7 +112,11 @@ func showComparison(w io.Writer, c comparison) {
 		}
 	}
 	t.print(w)
+}
 
+func showComparison(w io.Writer, c comparison) {
+	showThresholds(w, c)
+	showAdministrators(w, c)
 	for _, r := range []struct {
 		head string
 		of   func(client.Registers) client.Register
@@ -112,7 +125,7 @@ func showComparison(w io.Writer, c comparison) {
 		{"CURRENT MASTER KEY REGISTER", func(r client.Registers) client.Register { return r.Current }},
 	} {
 		line(w, "\n%s", r.head)
-		t = newTable("CRYPTO UNIT NUM", "STATUS", "VERIFICATION PATTERN")
+		t := newTable("CRYPTO UNIT NUM", "STATUS", "VERIFICATION PATTERN")
 		for _, u := range c.Units {
 			first, second := patternLines(r.of(u.Registers).Pattern)
 			t.row(u.label(), dash(r.of(u.Registers).State), first)
@@ -122,7 +135,7 @@ func showComparison(w io.Writer, c comparison) {
 	}
 
 	line(w, "\nCONTROL POINTS")
-	t = newTable(append([]string{"CRYPTO UNIT NUM"}, controlPoints[:]...)...)
+	t := newTable(append([]string{"CRYPTO UNIT NUM"}, controlPoints[:]...)...)
 	for _, u := range c.Units {
 		t.row(u.label(), "Not Set", "Not Set", "Not Set")
 	}

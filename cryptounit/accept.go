@@ -27,18 +27,26 @@ func newImporter() (seed *secret, public []byte, err error) {
 	return seed, public, err
 }
 
-// mine refuses an order of another cluster, instance or incarnation. A new
-// unit takes these from its init.
-func (c *content) mine(o *order.Order) error {
+// named refuses an order that does not name this very unit.
+func (c *content) named(o *order.Order) error {
 	unit, ok := o.Unit(c.Number)
 	if !ok || unit.Identity != c.identityKey() || unit.Role != c.Role {
 		return refuse(ErrOrderForeign, "it does not name crypto unit %d (%v) with identity %v", c.Number, c.Role, c.identityKey())
 	}
+	return nil
+}
+
+// mine refuses an order that does not name this unit, or is of another cluster, instance or incarnation. A new unit takes
+// these from its init, or from the order that enrols it (Enrol).
+func (c *content) mine(o *order.Order) error {
+	if err := c.named(o); err != nil {
+		return err
+	}
 	if c.Cluster.IsZero() {
-		if o.Kind == order.Init || o.Kind == order.Recover {
+		if o.Kind == order.Init {
 			return nil
 		}
-		return refuse(ErrOrderForeign, "this unit belongs to no cluster yet")
+		return refuse(ErrOrderForeign, "this unit belongs to no cluster yet: enrol it first")
 	}
 	if o.Cluster != c.Cluster || o.Instance != c.Instance || o.Incarnation != c.Incarnation {
 		return refuse(ErrOrderForeign, "it is of cluster %v, instance %v, incarnation %d", o.Cluster, o.Instance, o.Incarnation)

@@ -125,9 +125,7 @@ func TestARecoveredUnitOpensWhatTheOthersSealed(t *testing.T) {
 	if err := c.unit(2).Zeroize(&approval); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.unit(2).SetAdministrators(c.list, c.imprint(c.unit(2), 2)); err != nil {
-		t.Fatal(err)
-	}
+	c.enrol(2)
 	r := c.begin(order.Recover, func(o *order.Order) {
 		o.Subject.Pattern, o.Subject.Units = c.pattern(1), o.Units[1:2]
 	})

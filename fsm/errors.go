@@ -78,6 +78,8 @@ const (
 	codeTooLateToCancel    Code = 28
 	codeOrderKind          Code = 29
 	codeSettle             Code = 30
+	codeLastUnits          Code = 31
+	codeRetiredUnknown     Code = 32
 	codeStatementMalformed Code = 40
 	codeGeneration         Code = 41
 	codeNotAwaited         Code = 42
@@ -100,6 +102,7 @@ const (
 	codeRolledBack         Code = 72
 	codeUnitEnrolled       Code = 73
 	codeFenceNotAwaited    Code = 74
+	codeUnitRemoved        Code = 75
 	codeKeyNotFound        Code = 80
 	codeKeyExists          Code = 81
 	codeRecordChanged      Code = 82
@@ -147,6 +150,8 @@ var (
 	ErrTooLateToCancel      = &Refusal{Code: codeTooLateToCancel}
 	ErrOrderKind            = &Refusal{Code: codeOrderKind}
 	ErrSettle               = &Refusal{Code: codeSettle}
+	ErrLastUnits            = &Refusal{Code: codeLastUnits}
+	ErrRetiredUnknown       = &Refusal{Code: codeRetiredUnknown}
 
 	// Statements and approvals.
 	ErrStatementMalformed = &Refusal{Code: codeStatementMalformed}
@@ -175,6 +180,7 @@ var (
 	ErrRolledBack      = &Refusal{Code: codeRolledBack}
 	ErrUnitEnrolled    = &Refusal{Code: codeUnitEnrolled}
 	ErrFenceNotAwaited = &Refusal{Code: codeFenceNotAwaited}
+	ErrUnitRemoved     = &Refusal{Code: codeUnitRemoved}
 
 	// Keys. A purged key is ErrKeyNotFound.
 	ErrKeyNotFound                 = &Refusal{Code: codeKeyNotFound}
@@ -223,6 +229,8 @@ var refusalText = map[Code]string{
 	codeTooLateToCancel:     "the new master key is active: it is too late to cancel",
 	codeOrderKind:           "this kind of order cannot be accepted here",
 	codeSettle:              "the settle order does not match the blobs in question",
+	codeLastUnits:           "too few units would remain: enrol another first, and give it the master key",
+	codeRetiredUnknown:      "no retired master key of that pattern is kept",
 	codeStatementMalformed:  "the statement is malformed",
 	codeGeneration:          "the statement's generation is not above the unit's last",
 	codeNotAwaited:          "the statement is not awaited in this state",
@@ -245,6 +253,7 @@ var refusalText = map[Code]string{
 	codeRolledBack:          "the unit's generation is below what it once stated: an older file was put back",
 	codeUnitEnrolled:        "the unit is enrolled: remove it with an order",
 	codeFenceNotAwaited:     "no statement of that unit is awaited",
+	codeUnitRemoved:         "the unit was removed: to come back it joins and is enrolled anew, with a new identity",
 	codeKeyNotFound:         "no such key",
 	codeKeyExists:           "a key with this id exists",
 	codeRecordChanged:       "the record has changed: read it again",

@@ -54,6 +54,8 @@ func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
 	}
 	u.Identity, u.Role, u.Location, u.API = c.Identity, c.Role, c.Location, c.API
 	u.Report, u.DiskFree, u.Seen, u.Generation = c.Report, c.DiskFree, c.At, max(u.Generation, s.Generation)
+	// A unit carries orders out by their numbers: past the one that destroys a key, it has destroyed it.
+	t.noLongerKept(func(k RetiredKey) bool { return k.Destroyed != 0 && s.Report.LastOrder >= k.Destroyed }, c.Number)
 	t.notable()
 	return Result{}, nil
 }

@@ -115,7 +115,7 @@ func TestGuardsOfOrders(t *testing.T) {
 	unknown := order.UnitRef{Number: 9, Role: order.Operational, Identity: order.Identity{9}}
 	wrong := ref(1)
 	wrong.Identity[0] ^= 1
-	list, err := w.list.Encode()
+	imprint, err := (&order.Administrators{}).Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,11 @@ func TestGuardsOfOrders(t *testing.T) {
 		refusal{"recover: another key than the cluster's", w.unsaid(order.Recover, func(o *order.Order) {
 			o.Subject.Units, o.Subject.Pattern = []order.UnitRef{ref(1)}, masterkey.Pattern{9}
 		}), ErrOrderPattern},
-		refusal{"administrators", w.unsaid(order.Administration, func(o *order.Order) { o.Subject.Administrators = list }), ErrOrderKind},
+		refusal{"administrators: nobody signs any more", w.unsaid(order.Administration, func(o *order.Order) { o.Subject.Administrators = imprint }), ErrOrderMalformed},
+		refusal{"restore", w.unsaid(order.Restore, func(o *order.Order) {
+			o.Subject = order.Subject{Archive: order.Digest{1}, Incarnation: 2, Units: []order.UnitRef{ref(1)}}
+		}), ErrOrderKind},
+		refusal{"destroy-retired: nobody keeps it", w.unsaid(order.DestroyRetired, func(o *order.Order) { o.Subject.Pattern = masterkey.Pattern{9} }), ErrRetiredUnknown},
 		refusal{"cancel: of no order", w.unsaid(order.Cancel, func(o *order.Order) { o.Subject = order.Subject{Order: order.Digest{9}, OrderNumber: 1} }), ErrOrderUnknown},
 		refusal{"cancel: it is complete", w.unsaid(order.Cancel, func(o *order.Order) {
 			o.Subject = order.Subject{Order: order.Digest(r.Order), OrderNumber: r.Number}

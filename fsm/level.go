@@ -1,11 +1,15 @@
 package fsm
 
-import "fmt"
+import (
+	"fmt"
+
+	"tumbler/cryptounit/order"
+)
 
 // FeatureLevel is the highest that this release understands. A cluster is founded at it, or raised to it by one entry once
 // every member understands it; until then nobody proposes what an older member could not apply.
 //
-// Level 2: PaceRewrap, CreateKeys.
+// Level 2: PaceRewrap, CreateKeys; orders of the kinds administrators and destroy-retired, and the list of retired keys.
 const FeatureLevel = 2
 
 // LevelOf is the feature level that a cluster must have before a command may be proposed.
@@ -21,6 +25,17 @@ func (t *tx) allowed(command Command) error {
 	level := t.control.cluster.FeatureLevel
 	if needs := LevelOf(command.Kind()); needs > max(level, 1) { // level 0: it is not founded yet
 		return ErrFeatureLevel.with("%T needs level %d, the cluster's is %d until every member runs a release that knows it", command, needs, level)
+	}
+	return nil
+}
+
+// levelRetired is where retired keys are listed, and orders of these kinds accepted.
+const levelRetired = 2
+
+// atLevel refuses an order of a kind that nodes of the cluster may not know.
+func (t *tx) atLevel(needs uint32, kind order.Kind) error {
+	if level := t.control.cluster.FeatureLevel; level < needs {
+		return ErrFeatureLevel.with("an order of kind %v needs level %d, the cluster's is %d until every member runs a release that knows it", kind, needs, level)
 	}
 	return nil
 }

@@ -135,6 +135,7 @@ func (t *tx) flip(at Time) {
 	switch t.control.record.Order.Kind {
 	case order.Rotate:
 		cluster.Epochs.Old, cluster.Epochs.Current, cluster.Epochs.Next = cluster.Epochs.Current, cluster.Epochs.Next, 0
+		t.retire(t.control.record.Order, at)
 	case order.Init:
 		cluster.Epochs.Last++
 		cluster.Epochs.Current = cluster.Epochs.Last

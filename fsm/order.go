@@ -34,7 +34,11 @@ func (t *tx) submitOrder(c *SubmitOrder) (Result, error) {
 		err = t.settle(o, digest, c)
 	case order.Enrol, order.Remove:
 		err = t.changeUnits(o, digest, c)
-	case order.Administration, order.Restore, order.DestroyRetired:
+	case order.Administration:
+		err = t.changeAdministrators(o, digest, c)
+	case order.DestroyRetired:
+		err = t.destroyRetired(o, digest, c)
+	case order.Restore:
 		err = ErrOrderKind.with("%v", o.Kind)
 	}
 	if err != nil {

@@ -29,7 +29,10 @@ func (t *tx) preconditions(o *order.Order, c *SubmitOrder) ([]byte, error) {
 	if err := t.allUnits(o); err != nil {
 		return nil, err
 	}
-	var administrators []byte
+	administrators := cluster.Administrators
+	if o.Kind == order.Init { // the first decides, the others agree with it
+		administrators = nil
+	}
 	for _, n := range o.Participants() {
 		report, err := t.report(n)
 		if err != nil {
@@ -45,22 +48,35 @@ func (t *tx) preconditions(o *order.Order, c *SubmitOrder) ([]byte, error) {
 	return administrators, nil
 }
 
-// allUnits: the order names exactly the units of the instance (an init: all that are known, since it enrols them), none of
-// them left behind.
+// allUnits: the order names exactly the units of the instance, none of them left behind but those that it recovers, which
+// ends their fence.
 func (t *tx) allUnits(o *order.Order) error {
-	known, targets := 0, o.Targets()
+	if err := t.namesUnits(o); err != nil {
+		return err
+	}
+	targets := o.Targets()
 	for _, u := range t.control.units {
-		if u.Removed != (Digest{}) || o.Kind != order.Init && !u.IsEnrolled() {
+		recovered := o.Kind == order.Recover && slices.Contains(targets, u.Number)
+		if _, named := o.Unit(u.Number); named && u.IsFenced() && !recovered {
+			return ErrUnitFenced.with("crypto unit %d", u.Number)
+		}
+	}
+	return nil
+}
+
+// namesUnits: the order names exactly the units that are enrolled and, where it enrols some, those (an init: all that are
+// known).
+func (t *tx) namesUnits(o *order.Order) error {
+	known := 0
+	for _, u := range t.control.units {
+		enrols := o.Kind == order.Init && u.Removed == (Digest{}) || o.Kind == order.Enrol && subject(o, u.Number)
+		if !u.IsEnrolled() && !enrols {
 			continue
 		}
 		known++
 		named, ok := o.Unit(u.Number)
 		if !ok || Identity(named.Identity) != u.Identity || Role(named.Role) != u.Role {
 			return ErrOrderUnits.with("crypto unit %d", u.Number)
-		}
-		recovered := o.Kind == order.Recover && slices.Contains(targets, u.Number) // which ends its fence
-		if u.IsFenced() && !recovered {
-			return ErrUnitFenced.with("crypto unit %d", u.Number)
 		}
 	}
 	if known != len(o.Units) {
@@ -107,6 +123,10 @@ func judgeReport(o *order.Order, number uint32, r *order.Report, administrators 
 	}
 	if o.Kind == order.Rotate && r.Registers.CurrentPattern != o.Current {
 		return ErrCurrentRegister.with("crypto unit %d holds %v", number, r.Registers.CurrentPattern)
+	}
+	// A source that keeps retired keys may have the key among them: it says so itself.
+	if o.Kind == order.Recover && number == o.Generator && r.Registers.CurrentPattern != o.Subject.Pattern && r.Retired == 0 {
+		return ErrCurrentRegister.with("crypto unit %d, the source, holds %v", number, r.Registers.CurrentPattern)
 	}
 	return nil
 }

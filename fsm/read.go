@@ -58,6 +58,21 @@ func (v *View) Order(digest Digest) (r OrderRecord, err error) {
 	return r, get(v.snap, space(spaceOrder, digest[:]), &r)
 }
 
+// Standing gives the first order from a number on that units carry out by themselves (enrol, administrators,
+// destroy-retired); false if there is none.
+func (v *View) Standing(from uint64) (OrderRecord, bool, error) {
+	iter, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: space(spaceStanding, u64(from)), UpperBound: after(space(spaceStanding))})
+	if err != nil {
+		return OrderRecord{}, false, err
+	}
+	defer iter.Close()
+	if !iter.First() {
+		return OrderRecord{}, false, iter.Error()
+	}
+	r, err := v.Order(Digest(iter.Value()))
+	return r, err == nil, err
+}
+
 // Receipt is what the state keeps of a rotation; ErrNotFound if there is none of that digest.
 func (v *View) Receipt(digest Digest) (Receipt, error) { return readReceipt(v.snap, digest) }
 

@@ -15,6 +15,16 @@ type Cluster struct {
 	Census         Counts  `cbor:"11,keyasint"` // the current epoch's blobs
 	Purging        uint64  `cbor:"12,keyasint"` // purged keys that SweepPurged has yet to remove
 	Version        uint64  `cbor:"13,keyasint"` // index of the last entry that Watch reports
+	// Retired are former master keys that recovery units keep, oldest first.
+	Retired []RetiredKey `cbor:"14,keyasint,omitempty"`
+}
+
+// RetiredKey is a former master key.
+type RetiredKey struct {
+	Pattern   Pattern  `cbor:"1,keyasint"`
+	Since     Time     `cbor:"2,keyasint"` // the flip that replaced it
+	Units     []uint32 `cbor:"3,keyasint"` // recovery units that keep it, as far as they have said
+	Destroyed uint64   `cbor:"4,keyasint"` // number of the order that destroys it; 0: none yet
 }
 
 // Epochs are the cluster's epoch numbers; none is ever used again.

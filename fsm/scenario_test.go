@@ -49,6 +49,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		"step": s.step, "assign": s.assign, "batch": s.putBatch, "verify": s.verify, "propose": s.proposeKept, "fence": s.fence,
 		"restart": s.restart, "key": s.key, "damage": s.damage, "cannot-open": s.cannotOpen, "repair": s.repair, "approve": s.approve,
 		"open": s.openAll, "fences": s.fences, "keys": s.manyKeys, "acts": s.acts, "pace": s.pace,
+		"join": s.join, "carry-out": s.carryOut, "forget": s.forget, "units": s.shownUnits, "retired": s.shownRetired,
 	}
 	verb, ok := verbs[d.Cmd]
 	if !ok {
@@ -163,7 +164,8 @@ func (s *scenario) begin(policy string, keys uint32) {
 
 // submit: an order of a kind; cancel and settle name the last one that was opened.
 func (s *scenario) submit(d *datadriven.TestData) string {
-	kinds := map[string]order.Kind{"rotate": order.Rotate, "cancel": order.Cancel, "settle": order.Settle, "remove": order.Remove, "enrol": order.Enrol, "init": order.Init}
+	kinds := map[string]order.Kind{"rotate": order.Rotate, "cancel": order.Cancel, "settle": order.Settle, "remove": order.Remove, "enrol": order.Enrol, "init": order.Init,
+		"recover": order.Recover, "administrators": order.Administration, "destroy-retired": order.DestroyRetired}
 	kind, ok := kinds[first(d)]
 	if !ok {
 		s.world.t.Fatalf("%s: no order %q", d.Pos, first(d))
@@ -177,12 +179,16 @@ func (s *scenario) submit(d *datadriven.TestData) string {
 		s.register()
 	}
 	units := numbers32(d, "unit")
+	next := s.nextAdministrator(kind)
 	c := s.world.order(kind, func(o *order.Order) {
 		if kind == order.Init {
 			o.Current = masterkey.Pattern{}
 		}
 		if d.HasArg("hold") {
 			o.Activate = order.Signed
+		}
+		if d.HasArg("destroy") {
+			o.Retire = order.Destroy
 		}
 		if kind == order.Cancel || kind == order.Settle {
 			o.Subject = order.Subject{Order: order.Digest(rotation.Order), OrderNumber: rotation.Number}
@@ -196,14 +202,14 @@ func (s *scenario) submit(d *datadriven.TestData) string {
 			}
 		}
 		for _, n := range units {
-			u, _ := o.Unit(n)
-			o.Subject.Units = append(o.Subject.Units, u)
+			o.Subject.Units = append(o.Subject.Units, s.reference(o, n))
 		}
+		s.aboutUnits(d, o, next)
 	})
 	c.Short = numbers32(d, "short")
 	answer := s.give(d, c, nil)
-	if kind == order.Remove && answer == "ok\n" {
-		s.gone = append(s.gone, units...)
+	if answer == "ok\n" {
+		s.unitsChanged(kind, units, next)
 	}
 	if answer != "ok\n" && answer != "kept\n" {
 		s.world.number-- // a refused order uses no number

@@ -21,6 +21,7 @@ const (
 	spaceAPIKey    byte = 'i' // id → APIKeyRecord
 	spaceToken     byte = 't' // id → TokenRecord
 	spaceResult    byte = 'q' // entry index → request id, result
+	spaceStanding  byte = 'w' // number of an order that units carry out by themselves → its digest
 )
 
 func space(s byte, fields ...[]byte) []byte {

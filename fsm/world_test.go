@@ -27,6 +27,7 @@ type world struct {
 	units   []*cryptounit.Unit
 	dirs    []string
 	gone    []uint32 // units that orders name no longer
+	waiting []uint32 // units that have joined and that no order enrolled
 	policy  order.Policy
 	damaged bool // a replica was changed behind the state's back
 	index   uint64
@@ -116,6 +117,9 @@ func (w *world) restartUnit(n uint32) {
 func (w *world) register() {
 	w.t.Helper()
 	for i, u := range w.units {
+		if slices.Contains(w.gone, uint32(i+1)) {
+			continue
+		}
 		report, err := u.Report()
 		if err != nil {
 			w.t.Fatal(err)
@@ -175,7 +179,7 @@ func (w *world) order(kind order.Kind, change func(*order.Order)) *SubmitOrder {
 	}
 	for _, u := range w.units {
 		s := u.Status()
-		if slices.Contains(w.gone, s.Number) {
+		if slices.Contains(w.gone, s.Number) || slices.Contains(w.waiting, s.Number) && kind != order.Enrol && kind != order.Init {
 			continue
 		}
 		o.Units = append(o.Units, order.UnitRef{Number: s.Number, Role: s.Role, Identity: s.Identity})
@@ -235,6 +239,9 @@ func (w *world) evidence() (Rotation, *order.Evidence, *order.Record) {
 func (w *world) act(n uint32) (*SubmitStatement, order.StatementKind, bool) {
 	w.t.Helper()
 	r, ev, rec := w.evidence()
+	if !slices.Contains(r.Plan.Units, n) {
+		return nil, 0, false
+	}
 	u := w.units[n-1]
 	var s order.SignedStatement
 	var envelopes []order.Envelope

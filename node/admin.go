@@ -148,8 +148,18 @@ func logEntry(e cluster.LogEntry) client.LogEntry {
 	return out
 }
 
-// admit spends a join token, on the leader.
+// admit spends a join token, on the leader. A number whose unit is being removed is not free yet: the leader would take the
+// new node for the old one.
 func (n *Node) admit(ctx context.Context, number uint32, token string) error {
+	view, err := n.store.View()
+	if err != nil {
+		return err
+	}
+	u, known := view.Unit(number)
+	view.Close()
+	if known && u.Removed != (fsm.Digest{}) {
+		return fmt.Errorf("%w: try again when `tumbler cluster members` no longer lists node %d", fsm.ErrUnitRemoved, number)
+	}
 	id, hash, err := admin.ParseToken(token)
 	if err != nil {
 		return err
@@ -199,8 +209,8 @@ func (c adminCluster) mayLeave(ctx context.Context) error {
 	}
 	defer view.Close()
 	if u, known := view.Unit(c.config.Number); known && u.IsEnrolled() {
-		return fmt.Errorf("%w: crypto unit %d is enrolled, and every rotation needs all units of the instance",
-			admin.ErrNotAccepted, u.Number)
+		return fmt.Errorf("%w: crypto unit %d is enrolled, and every rotation needs all units of the instance: `tumbler tke unenrol --units %d` removes unit and node",
+			admin.ErrNotAccepted, u.Number, u.Number)
 	}
 	if rotation, ok := view.Rotation(); ok && rotation.State.Open() {
 		return fmt.Errorf("%w: order %d is open: wait for it, or cancel it first", admin.ErrNotAccepted, rotation.Number)

@@ -61,6 +61,7 @@ func (c *calls) handle() {
 	c.cluster.Handle(callFeatureLevel, answerFeatureLevel)
 	c.disk.handle(c.cluster)
 	c.cluster.Handle(callSetAdministrators, c.setAdministrators)
+	c.cluster.Handle(callStanding, c.standing)
 	c.cluster.Handle(callRegister, func(ctx context.Context, _ uint32, _ []byte) ([]byte, error) {
 		if err := c.registrar.register(ctx); err != nil {
 			return nil, err
@@ -168,9 +169,9 @@ func across(err error) error {
 	return err
 }
 
-// Refresh has every unit register again, and returns those whose disk has no room for a second epoch. A unit that does not
-// answer is admin.ErrUnitUnreachable: an order would be judged by what it was, and then wait for it.
-func (c *calls) Refresh(ctx context.Context) (short []uint32, err error) {
+// Refresh has units register again, and returns those whose disk has no room for a second epoch. Units that do not answer
+// are admin.ErrUnitUnreachable: an order would be judged by what they were, and then wait for them.
+func (c *calls) Refresh(ctx context.Context, units []uint32) (short []uint32, err error) {
 	view, err := c.store.View()
 	if err != nil {
 		return nil, err
@@ -182,24 +183,23 @@ func (c *calls) Refresh(ctx context.Context) (short []uint32, err error) {
 		free   uint64
 		err    error
 	}
-	members := c.cluster.Members()
-	answers := make(chan answer, len(members))
-	for _, m := range members {
+	answers := make(chan answer, len(units))
+	for _, number := range units {
 		go func() {
 			ctx, cancel := context.WithTimeout(ctx, refreshTime)
 			defer cancel()
-			body, err := c.cluster.Call(ctx, m.Number, callRegister, nil)
+			body, err := c.cluster.Call(ctx, number, callRegister, nil)
 			if err == nil && len(body) != 8 {
 				err = fmt.Errorf("%s: an answer of %d bytes", callRegister, len(body))
 			}
-			a := answer{number: m.Number, err: err}
+			a := answer{number: number, err: err}
 			if err == nil {
 				a.free = binary.BigEndian.Uint64(body)
 			}
 			answers <- a
 		}()
 	}
-	for range members {
+	for range units {
 		switch a := <-answers; {
 		case a.err != nil:
 			err = errors.Join(err, fmt.Errorf("%w: crypto unit %d: %w", admin.ErrUnitUnreachable, a.number, a.err))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,11 +19,12 @@ import (
 // one step that is due, proposes the statement, and looks again. Its unit obeys only on evidence, so all that this code
 // can do wrong is to stall.
 type converger struct {
-	number uint32
-	unit   *cryptounit.Unit
-	store  *fsm.Store
-	stater *stater
-	log    hclog.Logger
+	number    uint32
+	unit      *cryptounit.Unit
+	store     *fsm.Store
+	stater    *stater
+	registrar *registrar
+	log       hclog.Logger
 	// settled is told after each look whether nothing was left to do.
 	settled func(bool)
 }
@@ -52,29 +54,33 @@ func (c *converger) run(ctx context.Context) {
 	}
 }
 
-// step takes the step that is due, if any.
+// step takes the step that is due, if any. Of an open order and one that the unit carries out by itself the lower number
+// comes first: a unit takes no order whose number is not above its last, and each by the administrators that it then has.
 func (c *converger) step(ctx context.Context) (acted bool, err error) {
 	view, err := c.store.View()
 	if err != nil {
 		return false, err
 	}
 	defer view.Close()
-	rotation, ok := view.Rotation()
-	if !ok || idle(rotation.State) {
+	rotation, some := view.Rotation()
+	if some && idle(rotation.State) {
 		return false, nil
 	}
-	evidence, err := evidenceOf(view, rotation)
+	standing, waits, err := c.standing(view)
 	if err != nil {
 		return false, err
 	}
-	record, err := evidence.Read()
+	take, err := c.rotationStep(view, rotation)
 	if err != nil {
 		return false, err
 	}
-	if _, named := record.Order.Unit(c.number); !named {
-		return false, nil
+	if waits && (take == nil || standing.Number < rotation.Number) {
+		if err := c.carryOut(ctx, standing); err != nil {
+			return false, fmt.Errorf("order %d (%s): %w", standing.Number, standing.Kind, err)
+		}
+		c.log.Info("the unit carried an order out", "order", standing.Number, "kind", standing.Kind)
+		return true, nil
 	}
-	take := c.due(view, rotation, evidence, record)
 	if take == nil {
 		return false, nil
 	}
@@ -85,9 +91,30 @@ func (c *converger) step(ctx context.Context) (acted bool, err error) {
 	return true, nil
 }
 
-// idle: no unit has a step to take, and there is no need to read the evidence, which grows at every partition.
+// idle: no unit has a step to take or another order to come to, since each has accepted this one; and there is no need to read
+// the evidence, which grows at every partition.
 func idle(s fsm.RotationState) bool {
 	return s == fsm.StateRewrapping || s == fsm.StateVerifying || s == fsm.StateRewrapped || s == fsm.StateBlocked
+}
+
+// rotationStep is the step that the last rotation asks of this unit; nil: none.
+func (c *converger) rotationStep(view *fsm.View, rotation fsm.Rotation) (step, error) {
+	if !slices.Contains(rotation.Plan.Units, c.number) {
+		return nil, nil
+	}
+	evidence, err := evidenceOf(view, rotation)
+	if err != nil {
+		return nil, err
+	}
+	record, err := evidence.Read()
+	if err != nil {
+		return nil, err
+	}
+	self, named := record.Order.Unit(c.number)
+	if !named || self.Identity != c.unit.Status().Identity { // of a unit that had this number before
+		return nil, nil
+	}
+	return c.due(view, rotation, evidence, record), nil
 }
 
 // step is what a unit does and says, with the envelopes that go with it.

@@ -18,6 +18,7 @@ import (
 // leader proposes what needs a clock, while this node leads: who writes and verifies, which silent unit is left behind, and
 // the sweeping of purged keys. All of it is a proposal that the state judges: two leaders at once do no harm.
 type leader struct {
+	number  uint32
 	cluster *cluster.Cluster
 	replica *replica
 	keys    *kms.Service
@@ -88,6 +89,9 @@ func (l *leader) look(ctx context.Context, planner *rewrap.Planner, silence *sil
 		return err
 	}
 	defer view.Close()
+	if err := l.followUnits(ctx, view); err != nil {
+		l.log.Warn("the membership does not follow the units yet", "error", err)
+	}
 	cluster := view.Cluster()
 	rotation, ok := view.Rotation()
 	open := ok && rotation.State.Open()

@@ -24,6 +24,7 @@ import (
 
 	"tumbler/cluster"
 	"tumbler/cryptounit"
+	"tumbler/cryptounit/masterkey"
 	"tumbler/fsm"
 	"tumbler/kms"
 	"tumbler/rewrap"
@@ -55,7 +56,8 @@ type Node struct {
 	joined    chan struct{} // closed once this node's state is the cluster's
 	joinedYet atomic.Bool
 	converged atomic.Bool
-	failed    chan error // why the node must end; the first counts
+	removedBy atomic.Uint64 // number of the order that removed the unit; 0: none did
+	failed    chan error    // why the node must end; the first counts
 	work      sync.WaitGroup
 }
 
@@ -188,6 +190,7 @@ func (n *Node) serve(ctx context.Context) error {
 	n.work.Go(func() { n.join(ctx) })
 	n.work.Go(func() { n.disk.run(ctx, n.cluster) })
 	n.work.Go(func() { n.standStill(ctx) })
+	n.work.Go(func() { n.watchRemoval(ctx) })
 	n.log.Info("node started", "role", n.config.Role, "identity", n.unit.Status().Identity.String(), "api", n.config.Listen.API, "version", version)
 	select {
 	case <-ctx.Done():
@@ -274,7 +277,7 @@ func (n *Node) catchUp(ctx context.Context) error {
 // begin starts what works on the state.
 func (n *Node) begin(ctx context.Context) {
 	converger := &converger{
-		number: n.config.Number, unit: n.unit, store: n.store, stater: n.stater, log: n.log.Named("unit"),
+		number: n.config.Number, unit: n.unit, store: n.store, stater: n.stater, registrar: n.calls.registrar, log: n.log.Named("unit"),
 		settled: func(done bool) { n.converged.Store(done) },
 	}
 	repairer := &repairer{n.config.Number, n.unit, n.replica, n.stater, n.calls, n.log.Named("repair")}
@@ -287,7 +290,7 @@ func (n *Node) begin(ctx context.Context) {
 		return
 	}
 	leader := &leader{
-		cluster: n.cluster, replica: n.replica, keys: n.keys, lease: n.config.Timeouts.Lease, fence: n.config.Timeouts.Fence,
+		number: n.config.Number, cluster: n.cluster, replica: n.replica, keys: n.keys, lease: n.config.Timeouts.Lease, fence: n.config.Timeouts.Fence,
 		log: n.log.Named("leader"), disk: n.disk, planner: n.calls.planner,
 	}
 	rewrap := func(ctx context.Context) {
@@ -316,6 +319,9 @@ func (n *Node) notReady() string {
 	case !n.joinedYet.Load():
 		return "the node is catching up with its cluster"
 	}
+	if number := n.removedBy.Load(); number != 0 {
+		return fmt.Sprintf("the crypto unit was removed by order %d: the node ends when it is no member any more", number)
+	}
 	if _, known := n.cluster.Leader(); !known {
 		return "no leader is known"
 	}
@@ -324,8 +330,25 @@ func (n *Node) notReady() string {
 		return err.Error()
 	}
 	defer view.Close()
-	if u, ok := view.Unit(n.config.Number); !ok || u.IsFenced() {
+	return n.unitNotReady(view)
+}
+
+// unitNotReady says why the unit cannot do its part, or "".
+func (n *Node) unitNotReady(view *fsm.View) string {
+	u, ok := view.Unit(n.config.Number)
+	pattern := masterkey.Pattern(view.Cluster().Pattern)
+	registers := n.unit.Status().Registers
+	switch {
+	case !ok:
+		return "the crypto unit is not known to the cluster yet"
+	case u.IsFenced():
 		return "the crypto unit is fenced: it converges first"
+	case pattern.IsZero():
+		return "" // there is no master key yet that it could lack
+	case !u.IsEnrolled():
+		return "the crypto unit is not enrolled: `tumbler tke enrol` enrols it"
+	case registers.CurrentPattern != pattern && registers.NewPattern != pattern:
+		return "the crypto unit does not hold the instance's master key: `tumbler tke auto-recover` gives it"
 	}
 	return ""
 }

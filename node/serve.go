@@ -49,22 +49,24 @@ func (n *Node) apiHandler() (http.Handler, error) {
 		case strings.HasPrefix(r.URL.Path, client.Prefix):
 			administration.ServeHTTP(w, r)
 		case n.config.Role == RoleRecovery:
-			noClients(w)
+			noClients(w, http.StatusForbidden, "RECOVERY_UNIT_ERR", "this is a recovery crypto unit, which serves no clients")
+		case n.removedBy.Load() != 0:
+			noClients(w, http.StatusServiceUnavailable, "REMOVED_UNIT_ERR", "this node's crypto unit was removed from the instance")
 		default:
 			keys.ServeHTTP(w, r)
 		}
 	}), nil
 }
 
-// noClients is a recovery unit's answer to callers of keys, in the published envelope.
-func noClients(w http.ResponseWriter) {
+// noClients is the answer of a node that serves no callers of keys, in the published envelope.
+func noClients(w http.ResponseWriter, status int, code, why string) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusForbidden)
+	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // the caller has gone away
 		"metadata": map[string]any{"collectionType": "application/vnd.ibm.kms.error+json", "collectionTotal": 1},
 		"resources": []any{map[string]any{
-			"errorMsg": "Forbidden: this is a recovery crypto unit, which serves no clients. Call an operational one.",
-			"reasons":  []any{map[string]any{"code": "RECOVERY_UNIT_ERR", "message": "a recovery crypto unit serves no clients", "status": 403, "moreInfo": ""}},
+			"errorMsg": http.StatusText(status) + ": " + why + ". Call an operational one.",
+			"reasons":  []any{map[string]any{"code": code, "message": why, "status": status, "moreInfo": ""}},
 		}},
 	})
 }

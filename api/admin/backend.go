@@ -78,9 +78,9 @@ type Units interface {
 	// SetAdministrators hands order.Administrators (DER) and signatures (order.Signature, DER) to a unit in imprint
 	// mode, which checks them itself.
 	SetAdministrators(ctx context.Context, number uint32, administrators []byte, signatures [][]byte) error
-	// Refresh has every unit that answers register again, so that the state judges an order by what is so now, and
-	// returns the units whose disk has no room for a second epoch.
-	Refresh(ctx context.Context) (short []uint32, err error)
+	// Refresh has units register again, so that the state judges an order by what is so now, and returns those whose
+	// disk has no room for a second epoch. Those that do not answer are in the error; the others have registered.
+	Refresh(ctx context.Context, units []uint32) (short []uint32, err error)
 }
 
 // Checks look at the whole cluster and change nothing in it.

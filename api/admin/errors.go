@@ -67,6 +67,7 @@ const (
 	codeOrderNumber client.Code = "order_number"
 	codeGeneration  client.Code = "generation"
 	codeGone        client.Code = "client_gone"
+	codeNoMajority  client.Code = "no_majority"
 
 	codeTooManyAdministrators client.Code = "too_many_administrators"
 	codeAdministratorExists   client.Code = "administrator_exists"
@@ -100,7 +101,7 @@ var refusals = map[fsm.Code]mapping{
 	fsm.ErrUnitImprint.Code:                 {code: client.CodeImprintMode},
 	fsm.ErrAdministratorsDiffer.Code:        {code: "administrators_differ", hint: "compare the units: `tumbler tke cryptounit-compare`"},
 	fsm.ErrUnitFenced.Code:                  {code: "unit_fenced", hint: "start its node and let it converge, or remove it by an order"},
-	fsm.ErrCurrentRegister.Code:             {code: "current_register", hint: "compare the units: `tumbler tke cryptounit-compare`"},
+	fsm.ErrCurrentRegister.Code:             {code: "current_register", hint: "compare the units (`tumbler tke cryptounit-compare`); `tumbler tke auto-recover` gives the master key to those whose register is Empty"},
 	fsm.ErrNewRegister.Code:                 {code: "new_register", hint: "cancel what left it so: `tumbler tke rotation cancel`"},
 	fsm.ErrNewKeyIsCurrent.Code:             {code: "new_key_is_current", hint: "load other key parts"},
 	fsm.ErrNoRoom.Code:                      {code: "no_room", hint: "make room on that node's disk"},
@@ -110,6 +111,9 @@ var refusals = map[fsm.Code]mapping{
 	fsm.ErrTooLateToCancel.Code:             {code: "too_late_to_cancel", hint: "rotate again if the new master key must go"},
 	fsm.ErrOrderKind.Code:                   {code: "order_kind", hint: hintRead},
 	fsm.ErrSettle.Code:                      {code: "settle_mismatch", hint: hintMakeOrderAnew},
+	fsm.ErrLastUnits.Code:                   {code: "last_units"},
+	fsm.ErrRetiredUnknown.Code:              {code: "retired_unknown", hint: "list them: `tumbler tke retired list`"},
+	fsm.ErrUnitRemoved.Code:                 {code: "unit_removed"},
 	fsm.ErrApprovalMalformed.Code:           {code: client.CodeInvalidOrder},
 	fsm.ErrApproval.Code:                    {code: client.CodePatternMismatch, hint: hintRead},
 	fsm.ErrRotationCancelled.Code:           {code: "rotation_cancelled"},

@@ -29,9 +29,27 @@ func parseOrder(der []byte) (parsedOrder, error) {
 
 func (p parsedOrder) digest() fsm.Digest { return fsm.Digest(p.signed.Digest()) }
 
-// judgesUnits tells whether the state judges this order by the units' reports. Cancel and settle must not wait for units.
-func (p parsedOrder) judgesUnits() bool {
-	return p.order.Kind != order.Cancel && p.order.Kind != order.Settle
+// judged are the units by whose reports the state judges this order, and whether all of them have to answer. Cancel and
+// settle must not wait for units; a removal is often of one that never answers again.
+func (p parsedOrder) judged() (units []uint32, all bool) {
+	switch p.order.Kind {
+	case order.Init, order.Rotate, order.Recover:
+		return p.order.Participants(), true
+	case order.Enrol:
+		return numbersOf(p.order.Subject.Units), true
+	case order.Remove:
+		return numbersOf(p.order.Units), false
+	case order.Administration, order.Settle, order.Restore, order.DestroyRetired, order.Cancel:
+	}
+	return nil, false
+}
+
+func numbersOf(units []order.UnitRef) []uint32 {
+	out := make([]uint32, len(units))
+	for i, u := range units {
+		out[i] = u.Number
+	}
+	return out
 }
 
 // check wants the signatures that the order's kind asks for, of administrators on that list (DER).
@@ -93,12 +111,7 @@ func parseAdministrators(list []byte, signatures [][]byte) (*order.SignedAdminis
 }
 
 // orderOf is a rotation's order as it travels.
-func orderOf(r fsm.Rotation, record fsm.OrderRecord) (*client.RotationOrder, error) {
-	parsed, err := parseOrder(record.Order)
-	if err != nil {
-		return nil, err
-	}
-	o := parsed.order
+func orderOf(r fsm.Rotation, o *order.Order) *client.RotationOrder {
 	out := &client.RotationOrder{Digest: hexText(r.Order), Number: o.Number, Kind: o.Kind.String(), Policy: o.Policy.String(),
 		Commit: o.Commit.String(), Activate: o.Activate.String(), Retire: o.Retire.String(), KeyParts: int(o.Parts), NotAfter: o.NotAfter.UTC()}
 	if o.Kind == order.Recover {
@@ -106,7 +119,7 @@ func orderOf(r fsm.Rotation, record fsm.OrderRecord) (*client.RotationOrder, err
 	} else {
 		out.Generator = o.Generator
 	}
-	return out, nil
+	return out
 }
 
 // lastStatements are the last statements of a rotation by unit.

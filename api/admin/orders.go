@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"tumbler/api/client"
 	"tumbler/cryptounit/order"
@@ -49,15 +51,17 @@ func (s *Server) submitOrder(ctx context.Context, _ request, in client.SubmitOrd
 	if err != nil {
 		return client.SubmittedOrder{}, err
 	}
-	var cluster fsm.Cluster
+	var administrators []byte
 	known := false
 	err = s.read(ctx, func(v View) error {
 		if !v.ServiceState().Bootstrapped {
 			return fsm.ErrNotBootstrapped
 		}
-		cluster = v.Cluster()
-		_, err := v.Order(signed.digest())
-		known = err == nil
+		administrators = v.Cluster().Administrators
+		record, err := v.Order(signed.digest())
+		if known = err == nil; known && len(record.Administrators) > 0 {
+			administrators = record.Administrators // those that signed it may be others by now
+		}
 		if errors.Is(err, fsm.ErrNotFound) || errors.Is(err, fsm.ErrOrderUnknown) {
 			return nil
 		}
@@ -66,7 +70,6 @@ func (s *Server) submitOrder(ctx context.Context, _ request, in client.SubmitOrd
 	if err != nil {
 		return client.SubmittedOrder{}, err
 	}
-	administrators := cluster.Administrators
 	if len(administrators) == 0 {
 		if administrators, err = s.firstAdministrators(ctx); err != nil {
 			return client.SubmittedOrder{}, err
@@ -76,20 +79,65 @@ func (s *Server) submitOrder(ctx context.Context, _ request, in client.SubmitOrd
 		return client.SubmittedOrder{}, err
 	}
 	if !known {
-		var short []uint32
-		if signed.judgesUnits() {
-			if short, err = s.b.Units.Refresh(ctx); err != nil {
-				return client.SubmittedOrder{}, fmt.Errorf("bringing the units' reports up to date: %w", err)
-			}
-		}
-		if signed.order.Kind != order.Rotate { // only a rotation writes every key a second time
-			short = nil
-		}
-		if _, err := s.b.Proposer.Propose(ctx, &fsm.SubmitOrder{Order: in.Order, At: fsm.TimeOf(s.now()), Short: short}); err != nil {
+		if err := s.propose(ctx, signed, in.Order); err != nil {
 			return client.SubmittedOrder{}, err
 		}
 	}
 	return s.submitted(signed)
+}
+
+// propose puts an order to the state, with what units say now.
+func (s *Server) propose(ctx context.Context, signed parsedOrder, der []byte) error {
+	if err := s.leavesMajority(ctx, signed.order); err != nil {
+		return err
+	}
+	units, all := signed.judged()
+	short, err := s.b.Units.Refresh(ctx, units)
+	if err != nil && all {
+		return fmt.Errorf("bringing the units' reports up to date: %w", err)
+	}
+	if signed.order.Kind != order.Rotate { // only a rotation writes every key a second time
+		short = nil
+	}
+	_, err = s.b.Proposer.Propose(ctx, &fsm.SubmitOrder{Order: der, At: fsm.TimeOf(s.now()), Short: short})
+	return err
+}
+
+// leavesMajority refuses to remove nodes where those that stay would not go on: of them, more than half must answer, now.
+func (s *Server) leavesMajority(ctx context.Context, o *order.Order) error {
+	if o.Kind != order.Remove {
+		return nil
+	}
+	removed := numbersOf(o.Subject.Units)
+	var voters []uint32
+	for _, m := range s.b.Cluster.Members() {
+		if m.Voter && !contains(removed, m.Number) {
+			voters = append(voters, m.Number)
+		}
+	}
+	alive := s.answering(ctx, voters)
+	if alive > len(voters)/2 {
+		return nil
+	}
+	return &client.Error{Code: codeNoMajority, Message: fmt.Sprintf("without node %s %d of %d members would answer, which is no majority", list(removed), alive, len(voters)),
+		Hint: "start the nodes that are down first: nothing was changed"}
+}
+
+// answering counts the nodes that answer.
+func (s *Server) answering(ctx context.Context, nodes []uint32) int {
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	var alive atomic.Int64
+	var all sync.WaitGroup
+	for _, n := range nodes {
+		all.Go(func() {
+			if _, err := s.b.Units.Report(ctx, n); err == nil {
+				alive.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return int(alive.Load())
 }
 
 // submitted tells where the rotation stands after an order.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tumbler/api/client"
+	"tumbler/cryptounit/order"
 	"tumbler/fsm"
 )
 
@@ -23,9 +24,11 @@ func (s *Server) rotationStatus(v View, r fsm.Rotation) (client.RotationStatus, 
 	if err != nil {
 		return out, fmt.Errorf("reading the rotation's order: %w", err)
 	}
-	if out.Order, err = orderOf(r, record); err != nil {
+	parsed, err := parseOrder(record.Order)
+	if err != nil {
 		return out, err
 	}
+	out.Order = orderOf(r, parsed.order)
 	receipt, err := v.Receipt(r.Order)
 	if err != nil {
 		return out, fmt.Errorf("reading the rotation's statements: %w", err)
@@ -37,9 +40,10 @@ func (s *Server) rotationStatus(v View, r fsm.Rotation) (client.RotationStatus, 
 	alive := s.aliveNodes()
 	out.Units = make([]client.RotationUnit, 0, len(r.Plan.Units))
 	for _, number := range r.Plan.Units {
-		u, _ := v.Unit(number)
-		one := client.RotationUnit{Number: number, Role: roleName(u.Role), Alive: alive[number], Fenced: u.IsFenced(), Statement: seen[number]}
-		one.Registers, one.Awaited = desired(r, one.Statement), awaited(r, number, one.Statement)
+		u, _ := v.Unit(number)                // it may be removed by now
+		named, _ := parsed.order.Unit(number) // whose role it keeps
+		one := client.RotationUnit{Number: number, Role: named.Role.String(), Alive: alive[number], Fenced: u.IsFenced(), Statement: seen[number]}
+		one.Registers, one.Awaited = desired(r, number, one.Statement), awaited(r, number, one.Statement)
 		if one.Fenced {
 			out.Fenced = append(out.Fenced, number)
 			one.Awaited = ""
@@ -143,10 +147,14 @@ func waiting(r fsm.Rotation, status client.RotationStatus) string {
 }
 
 // desired is a unit's registers as its last statement left them, as far as this rotation goes.
-func desired(r fsm.Rotation, last *client.StatementSeen) client.Registers {
+func desired(r fsm.Rotation, unit uint32, last *client.StatementSeen) client.Registers {
 	before, after := hexText(r.From), hexText(r.To)
+	recovered := r.Plan.Kind == order.Recover.String()
+	if recovered && contains(r.Plan.Loads, unit) {
+		before = "" // that is why
+	}
 	out := client.Registers{Current: register(client.RegisterValid, before), New: client.Register{State: client.RegisterEmpty}}
-	if last == nil {
+	if last == nil || recovered && unit == r.Plan.Generator { // a source's registers stay as they are
 		return out
 	}
 	switch last.Kind {

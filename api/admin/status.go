@@ -36,7 +36,8 @@ func (s *Server) status(context.Context, request) (client.Status, error) {
 			out.Rotation = &client.RotationSummary{Digest: hexText(rotation.Order), Number: rotation.Number, Kind: rotation.Plan.Kind,
 				State: full.State, Percent: full.Keys.Percent, Waiting: full.Waiting}
 		}
-		out.Warnings = append(warnings(out, v), s.diskWarnings()...)
+		out.Retired = retiredKeys(v.Cluster())
+		out.Warnings = append(append(warnings(out, v), s.diskWarnings()...), s.retiredTooLong(out.Retired)...)
 		return nil
 	})
 	return out, err

@@ -48,8 +48,11 @@ type registering struct {
 	log *raftLog
 }
 
-func (r registering) Refresh(ctx context.Context) ([]uint32, error) {
+func (r registering) Refresh(ctx context.Context, units []uint32) ([]uint32, error) {
 	for _, u := range r.view.units {
+		if !contains(units, u.Number) {
+			continue
+		}
 		report, err := r.Report(ctx, u.Number)
 		if err != nil {
 			continue
@@ -84,7 +87,7 @@ func founded(t *testing.T) *world {
 		w.registers[n] = masterkey.Registers{Current: masterkey.CurrentEmpty, New: masterkey.NewEmpty}
 	}
 	units := registering{w, l}
-	if _, err := units.Refresh(t.Context()); err != nil {
+	if _, err := units.Refresh(t.Context(), []uint32{1, 2, 3, 4, 5}); err != nil {
 		t.Fatal(err)
 	}
 	b := w.backend()

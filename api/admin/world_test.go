@@ -35,7 +35,7 @@ type world struct {
 	changed   chan struct{}
 	proposed  []fsm.Command
 	refuse    error
-	refreshed int
+	refreshed []uint32
 	silent    map[uint32]bool
 	set       map[uint32]bool // units that were given administrators
 	registers map[uint32]masterkey.Registers
@@ -202,10 +202,15 @@ func (w *world) SetAdministrators(_ context.Context, number uint32, list []byte,
 	return err
 }
 
-func (w *world) Refresh(context.Context) ([]uint32, error) {
+func (w *world) Refresh(_ context.Context, units []uint32) ([]uint32, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.refreshed++
+	w.refreshed = append(w.refreshed, units...)
+	for _, n := range units {
+		if w.silent[n] {
+			return nil, ErrUnitUnreachable
+		}
+	}
 	return []uint32{3}, nil
 }
 

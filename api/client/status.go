@@ -71,7 +71,9 @@ type RotationSummary struct {
 type RetiredKey struct {
 	Pattern string    `json:"pattern"`
 	Since   time.Time `json:"since"`
-	Units   []uint32  `json:"units"`
+	Units   []uint32  `json:"units"` // recovery units that keep it, as far as they have said
+	// DestroyedBy is the number of the order that destroys it: Units have yet to carry that out. 0: none.
+	DestroyedBy uint64 `json:"destroyed_by,omitempty"`
 }
 
 // ClassCounts counts keys (blobs) by class.

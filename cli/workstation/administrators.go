@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"tumbler/cryptounit/order"
 )
@@ -37,6 +38,17 @@ func (f *Folder) KeepAdministrators(instance order.ID, list *order.Administrator
 		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return syncDir(f.dir)
+}
+
+// ReplaceAdministrators remembers another list than before, and keeps the former one beside it under the number of the order
+// that replaced it: receipts of earlier orders are checked against that.
+func (f *Folder) ReplaceAdministrators(instance order.ID, list *order.Administrators, number uint64) error {
+	current := f.AdministratorsFile(instance)
+	former := strings.TrimSuffix(current, ".der") + fmt.Sprintf("-before-order-%d.der", number)
+	if err := os.Link(current, former); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return f.KeepAdministrators(instance, list)
 }
 
 // ReadAdministrators reads a file as KeepAdministrators writes it.

@@ -67,6 +67,18 @@ func (f *Folder) PinIdentities(instance string, units map[uint32][]byte) error {
 	return f.write(identitiesFile, all)
 }
 
+// ForgetIdentities forgets units that an order removed: the next unit with such a number is another one.
+func (f *Folder) ForgetIdentities(instance string, numbers []uint32) error {
+	all, err := f.identities()
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		delete(all.Instances[instance], n)
+	}
+	return f.write(identitiesFile, all)
+}
+
 func (f *Folder) identities() (identities, error) {
 	all := identities{Instances: map[string]map[uint32]string{}}
 	err := f.read(identitiesFile, &all)

@@ -147,7 +147,8 @@ type Order struct {
 	Number uint64
 	// Current is the pattern of the current master key, zero for an init.
 	Current masterkey.Pattern
-	// Units are all units of the instance, by rising number.
+	// Units are all units of the instance, by rising number; of an enrol
+	// with those that it enrols, of a remove with those that it removes.
 	Units []UnitRef
 	// Generator is the unit that draws the new key (or, for a recover,
 	// seals the existing one); 0 when the key comes in Parts parts.

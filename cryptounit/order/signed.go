@@ -46,7 +46,7 @@ func (s *SignedOrder) Verify(admins *Administrators) (*Order, error) {
 	if o.Administrators != digest {
 		return nil, fmt.Errorf("%w: the order was signed for the list %v, this one is %v", ErrOtherAdministrators, o.Administrators, digest)
 	}
-	need, err := o.threshold(admins)
+	need, err := o.Threshold(admins)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +56,9 @@ func (s *SignedOrder) Verify(admins *Administrators) (*Order, error) {
 	return o, nil
 }
 
-// threshold is the number of signatures that the order's kind asks for.
-func (o *Order) threshold(admins *Administrators) (uint32, error) {
+// Threshold is the number of signatures that the order's kind asks for, of
+// administrators on a list.
+func (o *Order) Threshold(admins *Administrators) (uint32, error) {
 	switch o.Kind {
 	case Cancel:
 		return 1, nil

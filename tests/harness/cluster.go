@@ -67,18 +67,26 @@ func (c *Cluster) prepare(operational, recovery int) {
 	c.mkdir("tke")
 	c.write("gossip.key", NewKey())
 	for i, port := range ports {
-		n := &Node{Number: uint32(i + 1), Role: "operational", port: port}
+		role := "operational"
 		if i >= operational {
-			n.Role = "recovery"
+			role = "recovery"
 		}
-		name := fmt.Sprintf("node-%d", n.Number)
-		n.Dir = c.path(name)
-		c.mkdir(name)
-		c.MustRun("pki", "node", "--dir", c.path("pki"), "--number", fmt.Sprint(n.Number))
-		c.write(name+"/sealing.key", NewKey())
-		c.write(name+"/node.yaml", c.configuration(n))
-		c.Nodes = append(c.Nodes, n)
+		c.prepareNode(role, port)
 	}
+}
+
+// prepareNode makes the folder of the next node.
+func (c *Cluster) prepareNode(role string, port int) *Node {
+	c.t.Helper()
+	n := &Node{Number: uint32(len(c.Nodes) + 1), Role: role, port: port}
+	name := fmt.Sprintf("node-%d", n.Number)
+	n.Dir = c.path(name)
+	c.mkdir(name)
+	c.MustRun("pki", "node", "--dir", c.path("pki"), "--number", fmt.Sprint(n.Number))
+	c.write(name+"/sealing.key", NewKey())
+	c.write(name+"/node.yaml", c.configuration(n))
+	c.Nodes = append(c.Nodes, n)
+	return n
 }
 
 // configuration has longer timeouts than the defaults: two cores run five nodes under the race detector.
@@ -107,19 +115,19 @@ func (c *Cluster) form() {
 	}
 	c.APIKey = founded.APIKey.Secret
 	for _, n := range c.Nodes[1:] {
-		c.join(ctx, n)
+		c.join(ctx, n, 1)
 	}
 	c.WaitReady()
 }
 
-// join has a node that runs become a member, through node 1.
-func (c *Cluster) join(ctx context.Context, n *Node) {
+// join has a node join through a member, with a token of its own.
+func (c *Cluster) join(ctx context.Context, n *Node, member uint32) {
 	c.t.Helper()
-	token, err := c.Admin(1).CreateToken(ctx, client.CreateTokenRequest{Unit: n.Number})
+	token, err := c.Admin(member).CreateToken(ctx, client.CreateTokenRequest{Unit: n.Number})
 	if err != nil {
 		c.t.Fatalf("a join token for node %d: %v", n.Number, err)
 	}
-	if _, err := c.Admin(n.Number).Join(ctx, fmt.Sprintf("localhost:%d", c.Nodes[0].port+1), token.Secret); err != nil {
+	if _, err := c.Admin(n.Number).Join(ctx, fmt.Sprintf("localhost:%d", c.Node(member).port+1), token.Secret); err != nil {
 		c.t.Fatalf("node %d joins: %v", n.Number, err)
 	}
 }
@@ -131,7 +139,7 @@ func (c *Cluster) Join(number uint32) {
 	c.waitHealthy(n, "/healthz")
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	c.join(ctx, n)
+	c.join(ctx, n, 1)
 	c.waitHealthy(n, "/readyz")
 }
 

@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"tumbler/api/client"
+	"tumbler/cli/workstation"
+	"tumbler/cryptounit/masterkey"
+	"tumbler/cryptounit/order"
+)
+
+func autoRecoverCommand(s Streams) *urfave.Command {
+	return &urfave.Command{
+		Name:    "auto-recover",
+		Aliases: []string{"auto-mk-recover"},
+		Usage:   "give the instance's master key to enrolled crypto units that do not hold it, from one that does",
+		Description: "A quorum's signatures start it; one unit seals the key for the others, which load, commit and activate it. Ctrl-C ends\n" +
+			"the command and leaves the recovery going. Run again while one is under way, it shows that one and signs nothing.\n\n" +
+			"Examples:\n   tumbler tke auto-recover\n   tumbler tke auto-recover --units 6 --source 4",
+		Flags: signFlags(
+			text("units", "CRYPTO UNIT `NUM`s to give the key to, separated by spaces or commas; else all whose register is Empty"),
+			text("source", "CRYPTO UNIT `NUM` that seals the key; else the lowest-numbered recovery unit that holds it, or else any"),
+			&urfave.BoolFlag{Name: "detach", Usage: "return as soon as the recovery is accepted"},
+			text(flagFingerprints, "compare units that this workstation meets for the first time with this `FILE`: a line `NUM FINGERPRINT` each"),
+			yesFlag("the fingerprints of units that this workstation meets for the first time are right"),
+		),
+		Action: action(s, autoRecover),
+	}
+}
+
+func autoRecover(ctx context.Context, i *invocation) error {
+	chosen, err := i.unitNumbers("units")
+	if err != nil {
+		return err
+	}
+	source, _, err := i.number("source", 1, 1<<32-1)
+	if err != nil {
+		return err
+	}
+	return steering(ctx, i, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext) error {
+		if c.Open != nil && c.Open.Kind == order.Recover.String() {
+			i.say("A recovery is under way (order %d, %s): nothing was signed, and it is shown from here on.", c.Open.Number, c.Open.State)
+			return i.followRecovery(ctx, admin, c.Open.Digest)
+		}
+		if err := initialised(c); err != nil {
+			return err
+		}
+		o, err := draft(order.Recover, c, time.Now())
+		if err != nil {
+			return err
+		}
+		if err := i.checkFingerprints(folder, c.Instance, identities(instanceUnits(c))); err != nil {
+			return err
+		}
+		registers, err := registersOf(ctx, admin, o)
+		if err != nil {
+			return err
+		}
+		if o.Subject.Units, err = recoverTargets(o, registers, chosen); err != nil {
+			return err
+		}
+		if len(o.Subject.Units) == 0 {
+			return i.done(map[string]any{"units": []uint32{}}, "Every enrolled crypto unit holds the master key: there is nothing to recover.")
+		}
+		if o.Generator, err = recoverSource(o, registers, uint32(source)); err != nil {
+			return err
+		}
+		o.Subject.Pattern = o.Current
+		digest, err := i.signAndSubmit(ctx, admin, folder, c, o)
+		if err != nil {
+			return err
+		}
+		i.say("Master key recovery started: from crypto unit %d to %s.", o.Generator, numbers(numbersOf(o.Subject.Units)))
+		return i.followRecovery(ctx, admin, digest)
+	})
+}
+
+// registersOf reads the registers that each unit of an order signed; a unit that does not answer has none.
+func registersOf(ctx context.Context, admin *client.Client, o order.Order) (map[uint32]masterkey.Registers, error) {
+	units, err := admin.Units(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := map[uint32]masterkey.Registers{}
+	for _, ref := range o.Units {
+		u := unitOf(units, ref.Number)
+		if len(u.Report) == 0 {
+			continue
+		}
+		r, err := verifiedReport(u, ref.Identity)
+		if err != nil {
+			return nil, fmt.Errorf("crypto unit %d: %w", ref.Number, err)
+		}
+		all[ref.Number] = r.Registers
+	}
+	return all, nil
+}
+
+// recoverTargets are the chosen units, or all that answer, with Empty registers.
+func recoverTargets(o order.Order, registers map[uint32]masterkey.Registers, chosen []uint32) ([]order.UnitRef, error) {
+	var targets []order.UnitRef
+	for _, ref := range o.Units {
+		r, answers := registers[ref.Number]
+		wanted := slices.Contains(chosen, ref.Number)
+		switch {
+		case len(chosen) > 0 && !wanted:
+		case answers && r == masterkey.Empty():
+			targets = append(targets, ref)
+		case wanted && !answers:
+			return nil, fmt.Errorf("crypto unit %d does not answer: start its node", ref.Number)
+		case wanted && r.CurrentPattern != o.Current:
+			return nil, fmt.Errorf("crypto unit %d holds %v, and a recovery loads Empty registers only: remove it, and enrol a new unit in its place", ref.Number, r.CurrentPattern)
+		}
+	}
+	for _, n := range chosen {
+		if _, named := o.Unit(n); !named {
+			return nil, fmt.Errorf("crypto unit %d is not enrolled: `tumbler tke enrol` comes first", n)
+		}
+	}
+	return targets, nil
+}
+
+// recoverSource is the unit that seals the key: the one asked for, or the lowest-numbered that answers and holds it, of the
+// recovery units before the others.
+func recoverSource(o order.Order, registers map[uint32]masterkey.Registers, asked uint32) (uint32, error) {
+	if asked != 0 {
+		if r, answers := registers[asked]; !answers || r.CurrentPattern != o.Current {
+			return 0, fmt.Errorf("crypto unit %d does not answer, or does not hold the master key %v: choose another --source", asked, o.Current)
+		}
+		return asked, nil
+	}
+	for _, role := range []order.Role{order.Recovery, order.Operational} {
+		for _, ref := range o.Units {
+			if r, answers := registers[ref.Number]; answers && ref.Role == role && r.CurrentPattern == o.Current && r.New == masterkey.NewEmpty {
+				return ref.Number, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("no crypto unit that answers holds the master key %v: start one that does", o.Current)
+}
+
+func (i *invocation) followRecovery(ctx context.Context, admin *client.Client, digest string) error {
+	if i.flag("detach") {
+		return i.done(map[string]string{"digest": digest}, "`tumbler tke rotation watch` shows it.")
+	}
+	status, err := i.follow(ctx, admin, digest, i.progress())
+	if err != nil {
+		return err
+	}
+	if status.State != client.StateComplete {
+		return errors.New("the recovery was cancelled: run the command again")
+	}
+	return i.result(status, func(w io.Writer) {
+		showFenced(w, status)
+		line(w, "OK\nThe master key was recovered.")
+	})
+}
+
+// identityOf reads the identity that a node says a unit has.
+func identityOf(u client.Unit) (order.Identity, error) {
+	raw, err := hex.DecodeString(u.Identity)
+	if err != nil || len(raw) != len(order.Identity{}) {
+		return order.Identity{}, fmt.Errorf("crypto unit %d: its identity cannot be read", u.Number)
+	}
+	return order.Identity(raw), nil
+}
