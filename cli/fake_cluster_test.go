@@ -128,7 +128,11 @@ func (f *fakeCluster) listUnits(*http.Request) any {
 	defer f.mu.Unlock()
 	var all client.Units
 	for _, u := range f.units {
-		all.Units = append(all.Units, u.shown(f.t))
+		shown := u.shown(f.t)
+		if !u.alive {
+			shown.Report, shown.Error = nil, "its node does not answer"
+		}
+		all.Units = append(all.Units, shown)
 	}
 	return all
 }

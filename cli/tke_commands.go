@@ -13,8 +13,9 @@ func tkeCommands(s Streams) *urfave.Command {
 		Subcommands: join(
 			sigKeyCommands(s),
 			unitCommands(s),
+			administratorCommands(s),
 			[]*urfave.Command{autoInitCommand(s), autoRotateCommand(s), autoRecoverCommand(s), enrolCommand(s), unenrolCommand(s),
-				rotationCommands(s)},
+				rotationCommands(s), retiredCommands(s)},
 		),
 	}
 }

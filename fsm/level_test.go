@@ -7,6 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/raft"
+
+	"tumbler/cryptounit/order"
 )
 
 // A cluster founded by an older release takes newer commands once it was raised, and is never lowered.
@@ -64,4 +66,23 @@ func TestANodeBelowTheFeatureLevelStops(t *testing.T) {
 	if again, err := Open(Config{Dir: dir}); !errors.Is(err, ErrUndecodable) {
 		t.Errorf("opened %v, %v", again, err)
 	}
+}
+
+// TestOrdersWaitForTheirFeatureLevel: a node that does not know a kind would refuse what others accept.
+func TestOrdersWaitForTheirFeatureLevel(t *testing.T) {
+	w := newWorldAt(t, 1, 1, 1)
+	w.must(w.order(order.Init, nil))
+	w.until(StateComplete)
+	w.register()
+	list, err := w.list.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func(o *order.Order) { o.Subject.Administrators = list }
+	w.refuses(t,
+		refusal{"administrators", w.unsaid(order.Administration, same), ErrFeatureLevel},
+		refusal{"destroy-retired", w.unsaid(order.DestroyRetired, func(o *order.Order) { o.Subject.Pattern[0] = 9 }), ErrFeatureLevel},
+	)
+	w.must(&RaiseFeatureLevel{Level: levelRetired})
+	w.must(w.order(order.Administration, same))
 }

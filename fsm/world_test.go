@@ -46,6 +46,12 @@ func (plainSealer) Open(b []byte) ([]byte, error) { return bytes.Clone(b), nil }
 
 func newWorld(t testing.TB, operational, recovery int) *world {
 	t.Helper()
+	return newWorldAt(t, FeatureLevel, operational, recovery)
+}
+
+// newWorldAt is founded at a feature level.
+func newWorldAt(t testing.TB, level uint32, operational, recovery int) *world {
+	t.Helper()
 	store, other := openStore(t, t.TempDir()), openStore(t, t.TempDir())
 	key, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	if err != nil {
@@ -59,7 +65,7 @@ func newWorld(t testing.TB, operational, recovery int) *world {
 		t: t, store: store, other: other, policy: order.Online, admin: order.KeySigner{Key: key}, cluster: order.ID{1}, inst: order.ID{2}, clock: TimeOf(time.Now()),
 		list: order.Administrators{List: []order.Administrator{{Name: "alice", Key: spki}}, Signature: 1, Revocation: 1},
 	}
-	w.must(&Bootstrap{Cluster: ID(w.cluster), Instance: ID(w.inst), Incarnation: 1, FeatureLevel: FeatureLevel, At: w.clock})
+	w.must(&Bootstrap{Cluster: ID(w.cluster), Instance: ID(w.inst), Incarnation: 1, FeatureLevel: level, At: w.clock})
 	for i := range operational + recovery {
 		role := order.Operational
 		if i >= operational {

@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"tumbler/api/client"
+	"tumbler/cli/workstation"
+	"tumbler/cryptounit/order"
+)
+
+// Return codes of the crypto module that changing administrators may end with.
+const (
+	returnNoAdministrator = 32 // with reason 32
+	returnExists          = 256
+	returnTooMany         = 261
+	returnThreshold       = 209 // with reason 57, 58 (above the number of administrators) or 66 (a removal goes below it)
+)
+
+func administratorCommands(s Streams) []*urfave.Command {
+	return []*urfave.Command{
+		{
+			Name:        "cryptounit-admins",
+			Usage:       "list the administrators of the selected crypto units",
+			Description: "Example:\n   tumbler tke cryptounit-admins",
+			Flags:       join(adminFlags(), folderFlags()),
+			Action:      action(s, compared(showAdministrators)),
+		},
+		{
+			Name:        "cryptounit-thrhlds",
+			Usage:       "list the signature thresholds of the selected crypto units",
+			Description: "Example:\n   tumbler tke cryptounit-thrhlds",
+			Flags:       join(adminFlags(), folderFlags()),
+			Action:      action(s, compared(showThresholds)),
+		},
+		{
+			Name:  "cryptounit-admin-add",
+			Usage: "add an administrator to every crypto unit of the instance",
+			Description: "The signature threshold of the present administrators sign. A unit that is down takes the list up when it is back.\n\n" +
+				"Example:\n   tumbler tke cryptounit-admin-add --administrator 4 --keynum 1,2",
+			Flags:  signFlags(text("administrator", "`KEYNUM` of the signature key of the administrator to add")),
+			Action: action(s, administratorAdd),
+		},
+		{
+			Name:  "cryptounit-admin-rm",
+			Usage: "take an administrator, whose key is lost or who has left, away from every crypto unit of the instance",
+			Description: "The revocation threshold of the present administrators sign; the one that goes need not.\n\n" +
+				"Example:\n   tumbler tke cryptounit-admin-rm --administrator Bob --keynum 1,3 --yes",
+			Flags: signFlags(text("administrator", "`NAME` of the administrator to take away, or the first 8 digits or more of the SUBJECT KEY IDENTIFIER"),
+				yesFlag("the administrator is taken away")),
+			Action: action(s, administratorRemove),
+		},
+		{
+			Name:  "cryptounit-thrhld-set",
+			Usage: "set the signature thresholds of every crypto unit of the instance",
+			Description: "The present signature threshold of administrators sign.\n\n" +
+				"Example:\n   tumbler tke cryptounit-thrhld-set --signature-threshold 2 --revocation-threshold 2 --keynum 1,2",
+			Flags: signFlags(text("signature-threshold", "how many administrators sign an order: `NUMBER` from 1 to 8, at least 2 for dual control"),
+				text("revocation-threshold", "how many sign to take an administrator away: `NUMBER` from 1 to 8, at least 2 for dual control")),
+			Action: action(s, thresholdSet),
+		},
+	}
+}
+
+// codeRefused is that of refusals that the workstation makes itself, with the return codes of the crypto module.
+const codeRefused client.Code = "administrators"
+
+func refused(ret, reason int, format string, args ...any) error {
+	return &client.Error{Code: codeRefused, Message: fmt.Sprintf(format, args...), ReturnCode: ret, ReasonCode: reason}
+}
+
+func administratorAdd(ctx context.Context, i *invocation) error {
+	answer, err := i.ask("administrator", "", "Enter the KEYNUM of the administrator signature key you wish to load:")
+	if err != nil {
+		return err
+	}
+	keyNums, err := i.parseKeyNums(answer)
+	if err != nil || len(keyNums) != 1 {
+		return i.usage("--administrator %s is not one KEYNUM", answer)
+	}
+	return i.changeAdministrators(ctx, "The crypto unit administrator was added to the selected crypto units.", func(folder *workstation.Folder, list *order.Administrators) error {
+		info, err := folder.SigKey(keyNums[0])
+		if err != nil {
+			return err
+		}
+		for _, a := range list.List {
+			if bytes.Equal(a.Key, info.PublicKey) {
+				return refused(returnExists, 0, "administrator %s is on the list already", info)
+			}
+		}
+		if len(list.List) >= order.MaxAdministrators {
+			return refused(returnTooMany, 0, "a crypto unit takes %d administrators, and it has as many", order.MaxAdministrators)
+		}
+		// What the file shows in the clear is checked against its secret.
+		key, err := i.openSigKey(folder, info.KeyNum, 0, "Enter the password for the administrator signature key file:")
+		if err != nil {
+			return err
+		}
+		list.List = append(list.List, key.Administrator())
+		return nil
+	})
+}
+
+func administratorRemove(ctx context.Context, i *invocation) error {
+	who, err := i.ask("administrator", "", "Enter the name or the SUBJECT KEY IDENTIFIER of the administrator to remove:")
+	if err != nil {
+		return err
+	}
+	return i.changeAdministrators(ctx, "The crypto unit administrator was removed from the selected crypto units.", func(_ *workstation.Folder, list *order.Administrators) error {
+		var found []int
+		for n, a := range list.List {
+			ski, err := a.SKI()
+			if err != nil {
+				return err
+			}
+			if a.Name == who || len(who) >= 8 && strings.HasPrefix(ski.String(), strings.ToLower(strings.TrimSuffix(who, "..."))) {
+				found = append(found, n)
+			}
+		}
+		switch {
+		case len(found) == 0:
+			return refused(returnNoAdministrator, 32, "administrator %s is not on the list: `tumbler tke cryptounit-admins` shows it", quote(who))
+		case len(found) > 1:
+			return i.usage("%d administrators are called %s: give the SUBJECT KEY IDENTIFIER", len(found), quote(who))
+		case len(list.List)-1 < int(max(list.Signature, list.Revocation)):
+			return refused(returnThreshold, 66, "without %s there are %d administrators, and a threshold is %d: lower it first, or add another administrator",
+				quote(who), len(list.List)-1, max(list.Signature, list.Revocation))
+		}
+		gone := list.List[found[0]]
+		if yes, err := i.confirm(fmt.Sprintf("Administrator %s signs no more. Do you want to continue?", gone.Name)); err != nil || !yes {
+			return declined(err)
+		}
+		list.List = slices.Delete(list.List, found[0], found[0]+1)
+		return nil
+	})
+}
+
+func thresholdSet(ctx context.Context, i *invocation) error {
+	signature, err := i.threshold("signature-threshold", "Enter the new signature threshold value:")
+	if err != nil {
+		return err
+	}
+	revocation, err := i.threshold("revocation-threshold", "Enter the new revocation signature threshold value:")
+	if err != nil {
+		return err
+	}
+	return i.changeAdministrators(ctx, "New signature threshold values have been set in the selected crypto units.", func(_ *workstation.Folder, list *order.Administrators) error {
+		for _, t := range []struct {
+			name          string
+			value, reason int
+		}{{"signature", signature, 57}, {"revocation", revocation, 58}} {
+			if t.value > len(list.List) {
+				return refused(returnThreshold, t.reason, "the %s threshold is %d, and there are %d administrators: add some first", t.name, t.value, len(list.List))
+			}
+		}
+		list.Signature, list.Revocation = uint32(signature), uint32(revocation)
+		return nil
+	})
+}
+
+// changeAdministrators has the present administrators sign another list for all units, and waits for those that answer.
+func (i *invocation) changeAdministrators(ctx context.Context, said string, change func(*workstation.Folder, *order.Administrators) error) error {
+	return steering(ctx, i, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext) error {
+		if err := initialised(c); err != nil {
+			return err
+		}
+		list, err := administrators(c)
+		if err != nil {
+			return err
+		}
+		if err := change(folder, list); err != nil {
+			return err
+		}
+		o, err := draft(order.Administration, c, time.Now())
+		if err != nil {
+			return err
+		}
+		if err := i.checkKnown(folder, c); err != nil {
+			return err
+		}
+		if o.Subject.Administrators, err = list.Encode(); err != nil {
+			return err
+		}
+		if bytes.Equal(o.Subject.Administrators, c.Administrators) {
+			return i.done(list, "The crypto units have these administrators and thresholds already.")
+		}
+		digest, err := i.signAndSubmit(ctx, admin, folder, c, o)
+		if err != nil {
+			return err
+		}
+		// Receipts of earlier orders are checked against the list that signed them.
+		if err := folder.ReplaceAdministrators(o.Instance, list, o.Number); err != nil {
+			return err
+		}
+		late, err := lateUnits(ctx, admin, o, func(r *order.Report) bool { return bytes.Equal(r.Administrators, o.Subject.Administrators) })
+		if err != nil {
+			return err
+		}
+		return i.result(map[string]any{"digest": digest, "late": late}, func(w io.Writer) {
+			showLate(w, late)
+			line(w, "OK\n%s", said)
+		})
+	})
+}
+
+// lateWait is how long a command waits for units that carry an order out by themselves; they do so without it too.
+const lateWait = 10 * time.Second
+
+// lateUnits waits until every unit of an order that answers shows in its report that it carried the order out, and names those
+// that have not.
+func lateUnits(ctx context.Context, admin *client.Client, o order.Order, done func(*order.Report) bool) (late []uint32, err error) {
+	err = await(ctx, lateWait, func() (string, error) {
+		units, err := admin.Units(ctx)
+		if err != nil {
+			return "", err
+		}
+		late = []uint32{}
+		behind := ""
+		for _, ref := range o.Units {
+			u := unitOf(units, ref.Number)
+			r, err := verifiedReport(u, ref.Identity)
+			if err == nil && done(r) {
+				continue
+			}
+			late = append(late, ref.Number)
+			if len(u.Report) > 0 {
+				behind = "late"
+			}
+		}
+		return behind, nil
+	})
+	if len(late) > 0 && ctx.Err() == nil {
+		err = nil // they are named
+	}
+	return late, err
+}
+
+func showLate(w io.Writer, late []uint32) {
+	if len(late) > 0 {
+		line(w, "==> WARNING: crypto unit %s has not carried the order out yet, and does so by itself when its node is back. <==", numbers(late))
+	}
+}
