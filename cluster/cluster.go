@@ -46,6 +46,8 @@ type ending struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	closed sync.Once
+	// orderly: the node ends because it was asked to, see Ending.
+	orderly atomic.Bool
 
 	failOnce sync.Once
 	failed   chan struct{}
@@ -125,7 +127,7 @@ func (c *Cluster) openNetwork() error {
 	if c.port, err = openPort(c.ctx, c.cfg, creds.server(), c.logger); err != nil {
 		return err
 	}
-	if c.gossip, err = openGossip(c.cfg, c.Address(), c.cfg.Logger.Named("gossip")); err != nil {
+	if c.gossip, err = openGossip(c.cfg, c.Address(), quiet{c.cfg.Logger.Named("gossip"), c.orderly.Load}); err != nil {
 		return err
 	}
 	c.calls = newCalls(c.cfg, creds, c.logger)
@@ -166,7 +168,7 @@ func (c *Cluster) members(here local) Handler {
 }
 
 func (c *Cluster) startRaft() error {
-	logger := c.cfg.Logger.Named("raft")
+	logger := quiet{c.cfg.Logger.Named("raft"), c.orderly.Load}
 	conf := raft.DefaultConfig()
 	conf.LocalID = serverID(c.cfg.Number)
 	conf.Logger = logger
@@ -264,6 +266,9 @@ func (c *Cluster) Err() error {
 func (c *Cluster) Close() error {
 	var err error
 	c.closed.Do(func() {
+		if c.ctx.Err() == nil {
+			c.Ending()
+		}
 		if c.ctx.Err() == nil && c.raft.State() == raft.Leader && c.voters() > 1 {
 			ctx, cancel := context.WithTimeout(context.Background(), handOver)
 			if err := wait(ctx, c.raft.LeadershipTransfer()); err != nil {

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/memberlist"
 )
 
@@ -74,7 +73,7 @@ func decodeGossipMeta(b []byte) (m gossipMeta, err error) {
 	return m, nil
 }
 
-func openGossip(cfg Config, address string, logger hclog.Logger) (*gossip, error) {
+func openGossip(cfg Config, address string, logger quiet) (*gossip, error) {
 	meta, err := json.Marshal(gossipMeta{Number: cfg.Number, Address: address, API: cfg.Meta.APIAddress, Role: cfg.Meta.Role})
 	if err != nil {
 		return nil, err
@@ -90,7 +89,7 @@ func openGossip(cfg Config, address string, logger hclog.Logger) (*gossip, error
 	if err != nil {
 		return nil, &ConfigError{Key: "gossip.listen", Value: cfg.Gossip.Listen, Err: err, Hint: "write an IP address and a port"}
 	}
-	lines := logger.StandardLogger(&hclog.StandardLoggerOptions{InferLevels: true})
+	lines := logger.lines()
 	bindIP := "0.0.0.0"
 	if bind.IP != nil {
 		bindIP = bind.IP.String()

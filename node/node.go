@@ -202,6 +202,7 @@ func (n *Node) serve(ctx context.Context) error {
 	if err = n.config.explained(err); err != nil {
 		n.log.Error("the node cannot go on, and stops", "error", err)
 	} else {
+		n.cluster.Ending()
 		n.log.Info("the node was asked to stop")
 	}
 	stop()

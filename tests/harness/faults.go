@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -15,7 +16,8 @@ func (c *Cluster) Kill(numbers ...uint32) {
 	c.finish(syscall.SIGKILL, numbers)
 }
 
-// Stop ends nodes with SIGTERM and waits for them; one that does not end cleanly fails the test.
+// Stop ends nodes with SIGTERM and waits for them; one that does not end cleanly, or that has an error to tell while it ends,
+// fails the test.
 func (c *Cluster) Stop(numbers ...uint32) {
 	c.t.Helper()
 	c.finish(syscall.SIGTERM, numbers)
@@ -23,7 +25,21 @@ func (c *Cluster) Stop(numbers ...uint32) {
 		if state := c.Node(number).command.ProcessState; !state.Success() {
 			c.t.Fatalf("node %d was asked to stop, and ended with %v", number, state)
 		}
+		_, last, _ := cutLast(c.Node(number).Log(c.t), "the node was asked to stop")
+		if at := strings.Index(last, "[ERROR]"); at >= 0 {
+			line, _, _ := strings.Cut(last[at:], "\n")
+			c.t.Errorf("node %d ended in good order, and says %s", number, line)
+		}
 	}
+}
+
+// cutLast cuts a text at the last place where the words are.
+func cutLast(text, words string) (before, after string, found bool) {
+	at := strings.LastIndex(text, words)
+	if at < 0 {
+		return text, "", false
+	}
+	return text[:at], text[at+len(words):], true
 }
 
 func (c *Cluster) finish(signal syscall.Signal, numbers []uint32) {
