@@ -237,7 +237,7 @@ type roomyProposer struct {
 
 func (p roomyProposer) Propose(ctx context.Context, command fsm.Command) (fsm.Result, error) {
 	switch command.(type) {
-	case *fsm.CreateKey, *fsm.AddKeyVersion:
+	case *fsm.CreateKey, *fsm.CreateKeys, *fsm.AddKeyVersion:
 		leader, _ := p.cluster.Leader()
 		for _, number := range []uint32{p.disk.config.Number, leader} {
 			if r, known := p.disk.of(number); known && r.Low {
