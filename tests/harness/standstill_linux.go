@@ -22,13 +22,15 @@ func (c *Cluster) StandStill(numbers ...uint32) {
 	for _, number := range numbers {
 		n := c.Node(number)
 		c.WaitFor(fmt.Sprintf("node %d to stand still", number), func() (bool, string) {
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.PID()))
-			if err != nil {
-				c.t.Fatalf("node %d: %v", number, err)
-			}
-			_, state, _ := strings.Cut(string(stat), ") ")
-			return strings.HasPrefix(state, "T"), state[:min(len(state), 1)]
+			return Stopped(n.PID()), "it runs"
 		})
 		n.paused = true
 	}
+}
+
+// Stopped tells whether a signal has stopped a process.
+func Stopped(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, found := strings.Cut(string(stat), ") ")
+	return err == nil && found && strings.HasPrefix(state, "T")
 }

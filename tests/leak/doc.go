@@ -9,6 +9,5 @@
 // A search that finds nothing proves nothing by itself. So the same demo runs
 // on a build that seals and erases nothing, where each place must show keys.
 //
-// Not seen: what HTTP/2 headers hold in Huffman coding, and registers of the
-// processor.
+// Not seen: what HTTP/2 headers hold in Huffman coding.
 package leak

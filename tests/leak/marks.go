@@ -41,10 +41,9 @@ type pattern struct {
 // patterns gives every way to write either half of a value of some kinds.
 func patterns(seed string, kinds []kind) (all []pattern) {
 	for _, k := range kinds {
-		for i, half := range k.halves(seed) {
-			name := fmt.Sprintf("%s, %s half", k.name, [...]string{"first", "second"}[i])
+		for _, half := range k.halves(seed) {
 			for _, w := range writings(half) {
-				all = append(all, pattern{w.bytes, name + ", " + w.what})
+				all = append(all, pattern{w.bytes, k.name + ", " + w.what})
 			}
 		}
 	}

@@ -52,7 +52,8 @@ func mappings(pid int) (list []mapping, err error) {
 	return list, nil
 }
 
-// memory searches a stopped process as its core dump would show it, and what such a dump leaves out apart from that.
+// memory searches that of a stopped process as its core dump would show it, and what such a dump leaves out apart from
+// that.
 func (s *searcher) memory(dump, excluded *place, source string, pid int) error {
 	list, err := mappings(pid)
 	if err != nil {

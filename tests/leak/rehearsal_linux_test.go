@@ -1,6 +1,7 @@
 package leak
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -30,14 +31,14 @@ type rehearsal struct {
 }
 
 // build makes a program with some tags, as released ones are made in all else.
-func build(t *testing.T, tags string) string {
+func build(t *testing.T, tags, program string) string {
 	t.Helper()
 	module, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(t.TempDir(), "tumbler")
-	command := exec.Command("go", "build", "-tags", "hashicorpmetrics"+tags, "-trimpath", "-o", binary, "./cli/tumbler")
+	binary := filepath.Join(t.TempDir(), filepath.Base(program))
+	command := exec.Command("go", "build", "-tags", "hashicorpmetrics"+tags, "-trimpath", "-o", binary, program)
 	command.Dir = filepath.Dir(strings.TrimSpace(string(module)))
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=runtimesecret", "GOFLAGS=-buildvcs=false")
 	if out, err := command.CombinedOutput(); err != nil {
@@ -53,10 +54,10 @@ func rehearse(t *testing.T, seed, tags string) *rehearsal {
 		t: t, seed: seed, taps: t.TempDir(),
 		held: &place{name: "core dumps in mid-rotation"}, ended: &place{name: "core dumps"}, excluded: &place{name: "left out of core dumps"},
 	}
-	t.Setenv("TUMBLER_BINARY", build(t, tags))
+	t.Setenv("TUMBLER_BINARY", build(t, tags, "./cli/tumbler"))
 	t.Setenv("TUMBLER_PLANTED", seed)
 	t.Setenv("TUMBLER_TAPS", r.taps)
-	if tags == unsealed {
+	if tags == unsealedTags {
 		plant := gossipPlant().halves(seed)
 		t.Setenv("TUMBLER_GOSSIP_PLANT", hex.EncodeToString(plant[0]))
 	}
@@ -131,6 +132,9 @@ func (r *rehearsal) replace(number uint32) {
 	}
 	r.Launch(number)
 	r.Join(number)
+	if log := mustRead(r.t, r.Node(number).LogPath()); !bytes.Contains(log, []byte("Installed remote snapshot")) {
+		r.t.Errorf("node %d was sent no snapshot", number)
+	}
 }
 
 // commands runs what shows most of a cluster.
@@ -156,7 +160,7 @@ func (r *rehearsal) look(p *place) {
 	r.StandStill(r.All()...)
 	s := newSearcher(patterns(r.seed, keyKinds()))
 	for _, n := range r.Nodes {
-		if err := s.memory(p, r.excluded, fmt.Sprintf("node %d", n.Number), n.PID()); err != nil {
+		if err := s.process(p, r.excluded, fmt.Sprintf("node %d", n.Number), n.PID()); err != nil {
 			r.t.Fatal(err)
 		}
 	}

@@ -55,11 +55,27 @@ type place struct {
 	name  string
 	bytes int64
 	found int
-	first []string // what was found first, and where
+	by    []finding // one for each kind and form
 }
 
-// shown is how many findings of a place are told in full.
-const shown = 4
+// finding is what was found of one kind in one form.
+type finding struct {
+	what  string
+	count int
+	first string // where
+}
+
+// add counts a finding.
+func (p *place) add(what, where string) {
+	p.found++
+	for i := range p.by {
+		if p.by[i].what == what {
+			p.by[i].count++
+			return
+		}
+	}
+	p.by = append(p.by, finding{what, 1, where})
+}
 
 // bytesOf searches bytes that are called source.
 func (s *searcher) bytesOf(p *place, source string, b []byte) {
@@ -83,10 +99,7 @@ func (s *searcher) stream(p *place, source string, r io.Reader) error {
 			begin -= s.longest - 1
 		}
 		s.search(whole, begin, func(at int, what *pattern) {
-			p.found++
-			if len(p.first) < shown {
-				p.first = append(p.first, fmt.Sprintf("%s: %s at %d", what.what, source, offset+at))
-			}
+			p.add(what.what, fmt.Sprintf("%s at %d", source, offset+at))
 		})
 		if ended {
 			return nil
