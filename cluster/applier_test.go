@@ -42,7 +42,7 @@ func TestAFailedStateMachineIsLeftAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.fsm.tally = newTally(t.TempDir())
 			var failure error
-			a := &applier{fsm: c.fsm, last: new(lastApplied), fail: func(err error) { failure = err }}
+			a := &applier{fsm: c.fsm, last: newLastApplied(), fail: func(err error) { failure = err }}
 			c.do(a)
 			if c.want == "" {
 				if failure != nil {

@@ -28,7 +28,7 @@ type Cluster struct {
 	leader    *leadership
 
 	transport *transport
-	last      lastApplied
+	last      *lastApplied
 	reads     batcher
 	ownTerm   atomic.Uint64 // of which this node, leading, has applied an entry
 	progress  progress
@@ -67,7 +67,7 @@ func Open(config Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, logger: cfg.Logger.Named("cluster"), grown: make(chan struct{}, 1)}
+	c := &Cluster{cfg: cfg, logger: cfg.Logger.Named("cluster"), grown: make(chan struct{}, 1), last: newLastApplied()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.failed = make(chan struct{})
 	c.reads.round = c.readRound
@@ -143,6 +143,7 @@ func (c *Cluster) openNetwork() error {
 		methodTransfer:  c.members(c.transferHere),
 		methodLag:       c.members(c.lagHere),
 		methodTerm:      c.answerTerm,
+		methodCommitted: c.answerCommitted,
 		methodProgress:  c.answerProgress,
 		methodHello:     c.answerHello,
 		methodJoin:      c.answerJoin,
@@ -202,7 +203,7 @@ func (c *Cluster) startRaft() error {
 		Timeout:                 max(c.cfg.Timeouts.Call, 10*time.Second),
 		MsgpackUseNewTimeFormat: true,
 	}))
-	r, err := raft.NewRaft(conf, &applier{fsm: c.cfg.FSM, last: &c.last, fail: c.fail}, cached, c.log.bolt, c.snapshots, c.transport)
+	r, err := raft.NewRaft(conf, &applier{fsm: c.cfg.FSM, last: c.last, fail: c.fail}, cached, c.log.bolt, c.snapshots, c.transport)
 	if err != nil {
 		return errors.Join(fmt.Errorf("start raft: %w", err), c.transport.Close())
 	}
@@ -228,6 +229,7 @@ func (c *Cluster) start() {
 	c.wg.Go(c.snapshotLoop)
 	c.wg.Go(c.gossipLoop)
 	c.wg.Go(c.moveLoop)
+	c.wg.Go(c.announceLoop)
 }
 
 // fail ends this node's part for good: the error says why it cannot follow the log.

@@ -9,8 +9,8 @@ import (
 )
 
 // commitment says that an entry is committed, in the words of the leader of a term. A leader's answers to the other members
-// end with one, so that who asked need not wait until Raft tells it so with its next message, 10 to 20 ms later: it hands
-// its own Raft the message that says it, which is one that the leader could have sent.
+// end with one, and the rest are told soon after, so that nobody need wait until Raft tells it with its next message, 50 to
+// 100 ms later. Who hears of it hands its own Raft the message that says so, which is one that the leader could have sent.
 type commitment struct {
 	term  uint64 // of the leader that says so; 0: nothing is said
 	entry applied
@@ -40,9 +40,20 @@ func cutCommitment(b []byte) ([]byte, commitment, error) {
 }
 
 // lastApplied is the newest command that the state machine has; the zero value is none.
-type lastApplied struct{ entry atomic.Pointer[applied] }
+type lastApplied struct {
+	entry atomic.Pointer[applied]
+	moved chan struct{} // has room for one
+}
 
-func (l *lastApplied) set(e *raft.Log) { l.entry.Store(&applied{e.Index, e.Term}) }
+func newLastApplied() *lastApplied { return &lastApplied{moved: make(chan struct{}, 1)} }
+
+func (l *lastApplied) set(e *raft.Log) {
+	l.entry.Store(&applied{e.Index, e.Term})
+	select {
+	case l.moved <- struct{}{}:
+	default:
+	}
+}
 
 func (l *lastApplied) get() applied {
 	if e := l.entry.Load(); e != nil {
