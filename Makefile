@@ -5,6 +5,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 KEYS ?= 10000
+bench: KEYS = 1000000
 FUZZTIME ?= 10s
 BENCH ?= .
 SEALING ?= on
@@ -22,7 +23,7 @@ export GOFLAGS ?= -buildvcs=false
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test lint demo leak-test leak-proof up down fuzz bench ci
+.PHONY: help deps build test test-kills lint demo leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ build: ## build bin/tumbler
 
 test: deps ## run all tests with the race detector (TEST=./fsm/... for some)
 	CGO_ENABLED=1 go test -race $(TAGS) -timeout 15m $(TEST)
+
+test-kills: ## kill every role in every state of a rotation, and show a line for each
+	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 60m -v ./tests/kills -every
 
 lint: ## check format, vet and lint
 	@unformatted=$$(gofmt -l .); \
@@ -61,7 +65,11 @@ down: ## stop it
 fuzz: ## run every fuzz test for FUZZTIME=10s each
 	@bash scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## run the benchmarks (BENCH=regexp for some)
+bench: build ## measure a rotation beside the bare pipeline (KEYS=1000000)
+	$(RELEASE) go build $(TAGS) -o bin/bench ./tests/bench
+	bin/bench -keys $(KEYS)
+
+micro: ## run the benchmarks of packages (BENCH=regexp for some)
 	go test $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 ci: lint test demo leak-test leak-proof ## what must pass before a change lands

@@ -43,7 +43,7 @@ func rotationCommands(s Streams) *urfave.Command {
 				Usage: "cancel the rotation under way: the current master key stays, and no key changes",
 				Description: "One administrator's signature is needed. After activation nothing can be cancelled.\n\n" +
 					"Example:\n   tumbler tke rotation cancel --keynum 1 --yes",
-				Flags:  signFlags(yesFlag("the rotation is cancelled")),
+				Flags:  signFlags(yesFlag("the rotation is cancelled"), &urfave.BoolFlag{Name: "detach", Usage: "return as soon as the cancel is accepted"}),
 				Action: action(s, rotationCancel),
 			},
 			{

@@ -109,6 +109,9 @@ func rotationCancel(ctx context.Context, i *invocation) error {
 				return err
 			}
 		}
+		if i.flag("detach") {
+			return i.done(map[string]string{"digest": c.Open.Digest}, "`tumbler tke rotation watch` shows it.")
+		}
 		status, err := i.follow(ctx, admin, c.Open.Digest, i.progress())
 		if err != nil {
 			return err

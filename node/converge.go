@@ -84,6 +84,7 @@ func (c *converger) step(ctx context.Context) (acted bool, err error) {
 	if take == nil {
 		return false, nil
 	}
+	hold(rotation.State.String(), c.number)
 	if err := c.stater.stateWith(ctx, take); err != nil {
 		return false, err
 	}

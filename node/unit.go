@@ -93,6 +93,7 @@ func (r rewrapUnit) Rewrap(digest order.Digest, partition, pass uint32, blobs []
 }
 
 func (r rewrapUnit) NewVerifier(digest order.Digest, last uint64, partition, pass uint32) (rewrap.Verifier, error) {
+	hold("verify", r.unit.Status().Number)
 	v, err := r.unit.NewVerifier(digest, last, partition, pass)
 	if errors.Is(err, cryptounit.ErrPartition) {
 		return nil, fmt.Errorf("%w: %w", rewrap.ErrWrote, err)

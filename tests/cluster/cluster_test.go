@@ -3,12 +3,10 @@
 package cluster_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
 	"tumbler/api/client"
-	"tumbler/fsm"
 	"tumbler/tests/harness"
 )
 
@@ -72,55 +70,10 @@ func mustComplete(t *testing.T, c *harness.Cluster, keys *harness.Keys) {
 	if status.Keys.Rewrapped != status.Keys.Total || status.Keys.Verified != status.Keys.Total || status.Keys.Total < uint64(keys.Len()) {
 		t.Fatalf("%d keys were made, and of %d %d were rewrapped and %d verified", keys.Len(), status.Keys.Total, status.Keys.Rewrapped, status.Keys.Verified)
 	}
-	mustHold(t, c, status.PatternAfter)
+	c.MustHold(status.PatternAfter)
 	receipt := t.TempDir() + "/receipt"
 	c.MustRun("tke", "rotation", "receipt", "--out", receipt)
 	c.MustRun("tke", "rotation", "receipt", "--verify", receipt)
 	keys.MustOpenAll()
 	c.MustAgree()
-}
-
-// mustHold: every unit's current register holds the master key with that pattern, and its new register nothing.
-func mustHold(t *testing.T, c *harness.Cluster, pattern string) {
-	t.Helper()
-	units, err := c.Admin().Units(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, u := range units.Units {
-		if u.Registers.Current.Pattern != pattern || u.Registers.New.State != client.RegisterEmpty || u.Fenced || u.Error != "" {
-			t.Errorf("crypto unit %d is to hold %s alone: %+v %s", u.Number, pattern, u.Registers, u.Error)
-		}
-	}
-	if len(units.Units) != len(c.Nodes) {
-		t.Errorf("%d crypto units, want %d", len(units.Units), len(c.Nodes))
-	}
-}
-
-// stoppedBlobs stops every node and reads every blob from every disk.
-func stoppedBlobs(t *testing.T, c *harness.Cluster) map[uint32]harness.Blobs {
-	t.Helper()
-	c.Stop(c.All()...)
-	all := map[uint32]harness.Blobs{}
-	for _, number := range c.All() {
-		view := c.State(number)
-		all[number] = mustReadBlobs(t, view, view.CurrentEpoch())
-		epochs := view.Cluster().Epochs
-		for epoch := uint64(1); epoch <= epochs.Last; epoch++ {
-			if other := mustReadBlobs(t, view, epoch); epoch != epochs.Current && other.Count > 0 {
-				t.Errorf("node %d still has %d blobs of epoch %d; the current one is %d", number, other.Count, epoch, epochs.Current)
-			}
-		}
-	}
-	c.Start(c.All()...)
-	return all
-}
-
-func mustReadBlobs(t *testing.T, view *fsm.View, epoch uint64) harness.Blobs {
-	t.Helper()
-	blobs, err := harness.BlobsOf(view, epoch)
-	if err != nil {
-		t.Fatal(fmt.Errorf("epoch %d: %w", epoch, err))
-	}
-	return blobs
 }

@@ -79,7 +79,7 @@ func TestADiskFillsUp(t *testing.T) {
 			t.Errorf("the rotation is %s: %d of %d keys", now.State, now.Keys.Rewrapped, now.Keys.Total)
 		}
 		mustCancel(t, c)
-		mustHold(t, c, before)
+		c.MustHold(before)
 		c.MustAgree()
 		c.Empty(small)
 		c.WaitFor("the reserve to be made again", func() (bool, string) {

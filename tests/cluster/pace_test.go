@@ -40,7 +40,7 @@ func TestPacedRotation(t *testing.T) {
 		c.StartRotation("--hold")
 		pausedRewrap(t, c)
 		mustCancel(t, c)
-		mustHold(t, c, before)
+		c.MustHold(before)
 		keys.MustOpenAll()
 	})
 }

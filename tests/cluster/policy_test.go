@@ -48,7 +48,7 @@ func TestHeldRotation(t *testing.T) {
 		keys.MustOpenAll()
 		c.WaitState(client.StateRewrapped)
 		c.MustRun("tke", "rotation", "activate", "--keynum", "2")
-		mustHold(t, c, c.WaitState(client.StateComplete).PatternAfter)
+		c.MustHold(c.WaitState(client.StateComplete).PatternAfter)
 		keys.MustOpenAll()
 	})
 	c.Sub("OnlineCancelled", func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestHeldRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustCancel(t, c)
-		mustHold(t, c, before)
+		c.MustHold(before)
 		keys.MustOpenAll()
 		c.MustAgree()
 	})

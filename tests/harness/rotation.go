@@ -112,3 +112,21 @@ func (c *Cluster) MustAgree() {
 		c.t.Fatalf("not all nodes agree on the state at index %d: %+v", report.Index, report.Nodes)
 	}
 }
+
+// MustHold fails the test unless every unit holds the master key of that pattern in its current register, and nothing in its
+// new one.
+func (c *Cluster) MustHold(pattern string) {
+	c.t.Helper()
+	units, err := c.Admin().Units(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, u := range units.Units {
+		if u.Registers.Current.Pattern != pattern || u.Registers.New.State != client.RegisterEmpty || u.Fenced || u.Error != "" {
+			c.t.Errorf("crypto unit %d is to hold %s alone: %+v %s", u.Number, pattern, u.Registers, u.Error)
+		}
+	}
+	if len(units.Units) != len(c.Nodes) {
+		c.t.Errorf("%d crypto units, want %d", len(units.Units), len(c.Nodes))
+	}
+}

@@ -126,3 +126,31 @@ func BlobsOf(view *fsm.View, epoch uint64) (Blobs, error) {
 	b.Digest = hex.EncodeToString(hash.Sum(nil))
 	return b, err
 }
+
+// Disks is what every node has on its disk of the current epoch, by number.
+type Disks map[uint32]Blobs
+
+// StoppedBlobs stops every node, reads every blob from every disk, and starts the nodes again. Blobs of another epoch than
+// the current one fail the test.
+func (c *Cluster) StoppedBlobs() Disks {
+	c.t.Helper()
+	c.Stop(c.All()...)
+	disks := Disks{}
+	for _, number := range c.All() {
+		view := c.State(number)
+		epochs := view.Cluster().Epochs
+		for epoch := uint64(1); epoch <= epochs.Last; epoch++ {
+			blobs, err := BlobsOf(view, epoch)
+			switch {
+			case err != nil:
+				c.t.Fatalf("epoch %d of node %d: %v", epoch, number, err)
+			case epoch == epochs.Current:
+				disks[number] = blobs
+			case blobs.Count > 0:
+				c.t.Errorf("node %d still has %d blobs of epoch %d; the current one is %d", number, blobs.Count, epoch, epochs.Current)
+			}
+		}
+	}
+	c.Start(c.All()...)
+	return disks
+}
