@@ -24,7 +24,7 @@ func (c Config) explained(err error) error {
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: it is full. Make room on the disk of %s, then start the node again: it goes on where it was. The cluster goes on without it while a majority runs: %w", ErrDisk, c.DataDir, err)
 	case errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO) || (errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM)) && c.ours(err):
-		return fmt.Errorf("%w: look at the disk and at who owns %s, then start the node again: %w", ErrDisk, c.DataDir, err)
+		return c.unwritable(err)
 	}
 	return err
 }
@@ -32,15 +32,24 @@ func (c Config) explained(err error) error {
 // ours tells whether an error names a file in data_dir: a port may be forbidden too.
 func (c Config) ours(err error) bool {
 	var path *fs.PathError
-	return errors.As(err, &path) && strings.HasPrefix(path.Path, c.DataDir)
+	var link *os.LinkError
+	return errors.As(err, &path) && strings.HasPrefix(path.Path, c.DataDir) || errors.As(err, &link) && strings.HasPrefix(link.New, c.DataDir)
 }
 
 // troubled ends the node if its crypto unit's file cannot be written: the unit states nothing that the file does not hold, so
 // it could only stand still.
 func (n *Node) troubled(err error) {
-	if explained := n.config.explained(err); errors.Is(explained, ErrDisk) {
+	explained := n.config.explained(err)
+	if !errors.Is(explained, ErrDisk) && n.config.ours(err) {
+		explained = n.config.unwritable(err)
+	}
+	if errors.Is(explained, ErrDisk) {
 		n.fail(explained)
 	}
+}
+
+func (c Config) unwritable(err error) error {
+	return fmt.Errorf("%w: look at the disk and at who owns %s, then start the node again: %w", ErrDisk, c.DataDir, err)
 }
 
 // closeTime bounds how long an ending node waits for what may hang on a broken disk.

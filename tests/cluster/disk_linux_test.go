@@ -87,6 +87,22 @@ func TestADiskFillsUp(t *testing.T) {
 			return err == nil && info.Size() == reserve<<20, fmt.Sprint(err)
 		})
 	})
+	c.Sub("UnwritableUnit", func(t *testing.T) {
+		const other = 3
+		inTheWay := filepath.Join(c.Node(other).DataDir(), "unit", "unit.sealed.tmp") // a folder where the file is to be written
+		if err := os.Mkdir(inTheWay, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		c.StartRotation("--hold")
+		if code, log := c.Ended(other), c.Node(other).Log(t); code != 1 || !strings.Contains(log, "cannot be written: look at the disk and at who owns") {
+			t.Errorf("the node ended with %d, and did not say why in the way it should", code)
+		}
+		if err := os.Remove(inTheWay); err != nil {
+			t.Fatal(err)
+		}
+		c.Start(other)
+		mustComplete(t, c, keys)
+	})
 	c.Sub("Full", func(t *testing.T) {
 		for c.DiskFree(small) > 0 { // once more when the reserve has gone
 			c.Fill(small, 0)

@@ -99,9 +99,10 @@ listen: {api: %d, cluster: %d, gossip: %d, health_loopback_plaintext: %d}
 tls: {ca: ../pki/ca.pem, cert: ../pki/node-%[2]d.pem, key: ../pki/node-%[2]d.key}
 gossip: {key_file: ../gossip.key}
 sealing: {key_file: sealing.key}
+disk: {low_mib: %[8]d, reserve_mib: %[9]d}
 timeouts: {heartbeat: 1s, election: 1s, lease: 6s, fence: 90s}
 log: {level: debug, format: text}
-`, c.Instance, n.Number, n.Role, n.port, n.port+1, n.port+2, n.port+3)
+`, c.Instance, n.Number, n.Role, n.port, n.port+1, n.port+2, n.port+3, n.low, n.reserve)
 }
 
 // form makes the nodes one cluster.

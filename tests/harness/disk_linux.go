@@ -27,7 +27,8 @@ func SmallDisk(number uint32, size, low, reserve int) func(*Cluster) {
 				t.Error(err)
 			}
 		})
-		n.configure(t, fmt.Sprintf("disk: {low_mib: %d, reserve_mib: %d}\n", low, reserve))
+		n.low, n.reserve = low, reserve
+		c.write(filepath.Base(n.Dir)+"/node.yaml", c.configuration(n))
 	}
 }
 

@@ -21,6 +21,8 @@ type Node struct {
 	Dir    string // its configuration, data and log
 	port   int    // of the API; cluster, gossip and health follow
 
+	low, reserve int // disk section of its configuration, in MiB
+
 	// Env is added to the environment of the process at its next start.
 	Env []string
 
@@ -65,19 +67,6 @@ func (n *Node) Running() bool {
 
 // answers tells whether it may answer a call.
 func (n *Node) answers() bool { return n.Running() && !n.paused }
-
-// configure adds lines to the configuration, for the next start.
-func (n *Node) configure(t testing.TB, lines string) {
-	t.Helper()
-	path := filepath.Join(n.Dir, "node.yaml")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, append(text, lines...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // Log gives what the node has said since its first start.
 func (n *Node) Log(t testing.TB) string {
