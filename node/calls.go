@@ -172,12 +172,11 @@ func across(err error) error {
 // Refresh has units register again, and returns those whose disk has no room for a second epoch. Units that do not answer
 // are admin.ErrUnitUnreachable: an order would be judged by what they were, and then wait for them.
 func (c *calls) Refresh(ctx context.Context, units []uint32) (short []uint32, err error) {
-	view, err := c.store.View()
+	bytes, err := c.store.EpochBytes()
 	if err != nil {
 		return nil, err
 	}
-	need := roomFor(view.Census().Sum())
-	view.Close()
+	need := roomFor(bytes)
 	type answer struct {
 		number uint32
 		free   uint64
@@ -214,9 +213,9 @@ func (c *calls) Refresh(ctx context.Context, units []uint32) (short []uint32, er
 // refreshTime bounds how long a silent node holds an order up.
 const refreshTime = 3 * time.Second
 
-// roomFor is the disk that a rotation of so many blobs takes, in bytes: the next epoch in the store, its tables beside the
-// log, and as much again while they are merged.
-func roomFor(blobs uint64) uint64 { return 256<<20 + 3*200*blobs }
+// roomFor is the disk that a rotation takes above the low mark, in bytes, where the present blobs take so many: twice that
+// for the next epoch and the merging of its tables (measured: 1.6 times, log included), and the log until it is cut.
+func roomFor(blobs uint64) uint64 { return 256<<20 + 2*blobs }
 
 // fsmIndex is the body of callDigest.
 func fsmIndex(index uint64) []byte { return binary.BigEndian.AppendUint64(nil, index) }
