@@ -55,6 +55,7 @@ type unitShown struct {
 	Type     string `json:"type"`
 	Location string `json:"location"`
 	Identity string `json:"identity"`
+	Enrolled bool   `json:"enrolled"`
 	Alive    bool   `json:"alive"`
 	Fenced   bool   `json:"fenced"`
 }
@@ -88,7 +89,7 @@ func (i *invocation) listUnits(ctx context.Context, admin *client.Client, folder
 		if err != nil {
 			return err
 		}
-		list.Units = append(list.Units, unitShown{u.Number, selected, strings.ToUpper(u.Role), bracketed(u.Location), u.Identity, u.Alive, u.Fenced})
+		list.Units = append(list.Units, unitShown{u.Number, selected, strings.ToUpper(u.Role), bracketed(u.Location), u.Identity, u.Enrolled, u.Alive, u.Fenced})
 	}
 	return i.result(list, func(w io.Writer) {
 		line(w, "\nSERVICE INSTANCE: %s", list.Instance)

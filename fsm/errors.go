@@ -249,7 +249,7 @@ var refusalText = map[Code]string{
 	codeNotRewrapping:       "no rewrap is under way",
 	codeBlobUnknown:         "no such blob",
 	codeUnitUnknown:         "no such unit",
-	codeIdentityChanged:     "the unit's identity is not the enrolled one",
+	codeIdentityChanged:     "the unit's identity is not the enrolled one: if the unit that had this number is lost, remove it with an order first (`tumbler tke unenrol`)",
 	codeRolledBack:          "the unit's generation is below what it once stated: an older file was put back",
 	codeUnitEnrolled:        "the unit is enrolled: remove it with an order",
 	codeFenceNotAwaited:     "no statement of that unit is awaited",

@@ -49,7 +49,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		"step": s.step, "assign": s.assign, "batch": s.putBatch, "verify": s.verify, "propose": s.proposeKept, "fence": s.fence,
 		"restart": s.restart, "key": s.key, "damage": s.damage, "cannot-open": s.cannotOpen, "repair": s.repair, "approve": s.approve,
 		"open": s.openAll, "fences": s.fences, "keys": s.manyKeys, "acts": s.acts, "pace": s.pace,
-		"join": s.join, "carry-out": s.carryOut, "forget": s.forget, "units": s.shownUnits, "retired": s.shownRetired,
+		"register": func(*datadriven.TestData) string { s.register(); return "ok\n" }, "join": s.join, "carry-out": s.carryOut, "forget": s.forget, "units": s.shownUnits, "retired": s.shownRetired,
 	}
 	verb, ok := verbs[d.Cmd]
 	if !ok {

@@ -158,7 +158,7 @@ func (n *Node) admit(ctx context.Context, number uint32, token string) error {
 	u, known := view.Unit(number)
 	view.Close()
 	if known && u.Removed != (fsm.Digest{}) {
-		return fmt.Errorf("%w: try again when `tumbler cluster members` no longer lists node %d", fsm.ErrUnitRemoved, number)
+		return fmt.Errorf("%w: try again when `tumbler cluster members` no longer lists node %d, and no order is open", fsm.ErrUnitRemoved, number)
 	}
 	id, hash, err := admin.ParseToken(token)
 	if err != nil {

@@ -54,8 +54,7 @@ func (c *converger) run(ctx context.Context) {
 	}
 }
 
-// step takes the step that is due, if any. Of an open order and one that the unit carries out by itself the lower number
-// comes first: a unit takes no order whose number is not above its last, and each by the administrators that it then has.
+// step takes the step that is due, if any.
 func (c *converger) step(ctx context.Context) (acted bool, err error) {
 	view, err := c.store.View()
 	if err != nil {
@@ -74,7 +73,7 @@ func (c *converger) step(ctx context.Context) (acted bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if waits && (take == nil || standing.Number < rotation.Number) {
+	if waits && (take == nil || comesFirst(standing.Number, rotation.Number)) {
 		if err := c.carryOut(ctx, standing); err != nil {
 			return false, fmt.Errorf("order %d (%s): %w", standing.Number, standing.Kind, err)
 		}
@@ -91,6 +90,10 @@ func (c *converger) step(ctx context.Context) (acted bool, err error) {
 	c.log.Info("the unit took a step", "rotation", rotation.State.String(), "order", rotation.Number, "registers", c.unit.Status().Registers)
 	return true, nil
 }
+
+// comesFirst: of two orders that a unit has yet to come to, the lower number. It takes none whose number is not above its last,
+// and each by the administrators that it has then: those of a later list would not let it end an order of before.
+func comesFirst(standing, rotation uint64) bool { return standing < rotation }
 
 // idle: no unit has a step to take or another order to come to, since each has accepted this one; and there is no need to read
 // the evidence, which grows at every partition.

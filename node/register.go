@@ -24,7 +24,7 @@ type registrar struct {
 
 // errRolledBack: an older sealed file was put back. The node stops.
 var errRolledBack = errors.New("the crypto unit's sealed file is older than what the unit has stated before: it was rolled back. " +
-	"Put the newest copy of the file back; if there is none, this unit must never serve again")
+	"Put the newest copy of the file back; if there is none, this unit must never serve again: remove it (`tumbler tke unenrol`), and start a new one on an empty data_dir")
 
 // register proposes the unit's signed report.
 func (r *registrar) register(ctx context.Context) error {

@@ -78,6 +78,21 @@ func TestUnitsComeAndGo(t *testing.T) {
 		c.Replace(3)
 		c.Admit(3)
 		c.MustRun("tke", "enrol", "--units", "3", "--yes")
+
+		// Source and target die while the key is on its way; the command, run again, shows the same recovery and signs nothing.
+		release := c.Hold("loading", 3)
+		c.MustRun("tke", "auto-recover", "--detach")
+		c.WaitFor("the key to be on its way", func() (bool, string) {
+			state := c.Rotation().State
+			return state == client.StateLoading, state
+		})
+		c.Kill(3, 4)
+		if out := c.MustRun("tke", "auto-recover", "--detach"); !strings.Contains(out, "A recovery is under way (order") {
+			t.Errorf("a second run says\n%s", out)
+		}
+		release()
+		c.Launch(3)
+		c.Start(4)
 		mustRecover(t, c, 3)
 		mustRotate(t, c, keys)
 	})
