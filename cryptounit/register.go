@@ -1,6 +1,8 @@
 package cryptounit
 
 import (
+	"slices"
+
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -27,12 +29,18 @@ func (u *Unit) Activate(evidence *order.Evidence) (order.SignedStatement, error)
 	return u.step(evidence, order.StepActivate, order.Activated, u.activate)
 }
 
-// rewrapped refuses evidence about fewer keys than this unit knows of: what was verified is signed, how much there was to
-// verify is not.
+// rewrapped refuses evidence about fewer keys than this unit knows of, and about passes before those that it wrote: what was
+// verified is signed, how much there was to verify, and in which pass, is not.
 func (c *content) rewrapped(record *order.Record) error {
 	for _, n := range c.Open.Notes {
 		if n.Partition >= order.Partitions(record.Last) {
 			return refuse(order.ErrCensus, "this unit rewrapped partition %d, which 1..%d does not have", n.Partition, record.Last)
+		}
+		later := func(s *order.Statement) bool {
+			return s.Kind == order.Verified && s.Verification.Partition == n.Partition && s.Verification.Pass >= n.Pass
+		}
+		if !slices.ContainsFunc(record.Statements, later) {
+			return &order.MissingError{Step: order.StepActivate, What: order.Verified, Partitions: []uint32{n.Partition}}
 		}
 	}
 	return nil
