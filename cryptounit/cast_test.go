@@ -16,12 +16,18 @@ import (
 	"tumbler/cryptounit/order"
 )
 
-// testSealer flips every bit, so that a test sees whether the sealer was used.
-type testSealer struct{ fail error }
+// testSealer flips every bit, so that a test sees whether the sealer was used, and for what.
+type testSealer struct {
+	fail error
+	sees func([]byte)
+}
 
 func (s *testSealer) Seal(b []byte) ([]byte, error) {
 	if s.fail != nil {
 		return nil, s.fail
+	}
+	if s.sees != nil {
+		s.sees(b)
 	}
 	return flip(b), nil
 }

@@ -243,7 +243,9 @@ func TestAnOrderOfACloneIsRefused(t *testing.T) {
 	s := c.begin(order.Rotate, nil).accept()
 	c.refused(3, ErrNoOrder, generating(&theirs.evidence))
 	c.refused(3, order.ErrForeignEvidence, generating(s.told(func(e *order.Evidence) { e.Statements[0] = theirs.evidence.Statements[0] })))
-	c.refused(1, order.ErrForeignEvidence, clearing(s.told(func(e *order.Evidence) { e.Cancel = clone.cancelAs(theirs, 2).Cancel })))
+	for _, end := range []*order.SignedOrder{clone.cancelAs(theirs, 2).Cancel, clone.restored(theirs, 2).Cancel} {
+		c.refused(1, order.ErrForeignEvidence, clearing(s.told(func(e *order.Evidence) { e.Cancel = end })))
+	}
 }
 
 // cancelAs is a cancel signed by all for an order of another incarnation.
@@ -341,7 +343,7 @@ func TestNothingIsClearedAfterTheFlip(t *testing.T) {
 	approval := order.Approval{Step: order.StepClearCurrent, Unit: c.unit(1).Status().Identity, Generation: c.unit(1).Status().Generation}
 	before := c.approve(approval, 2)
 	s := c.committed().activate()
-	cancelled, restored := c.cancel(s, 2), c.restored(s)
+	cancelled, restored := c.cancel(s, 2), c.restored(s, 1)
 	for range 2 {
 		c.refused(1, ErrActivated, clearing(cancelled))
 		c.refused(1, ErrActivated, clearing(restored))
@@ -356,10 +358,10 @@ func TestNothingIsClearedAfterTheFlip(t *testing.T) {
 }
 
 // restored has the story ended by an order that restores its cluster.
-func (c *cast) restored(s *story) *order.Evidence {
+func (c *cast) restored(s *story, incarnation uint64) *order.Evidence {
 	c.t.Helper()
 	o := c.draft(order.Restore)
-	o.Subject = order.Subject{Archive: order.Digest{1}, Incarnation: 2, Units: o.Units[:1]}
+	o.Incarnation, o.Subject = incarnation, order.Subject{Archive: order.Digest{1}, Incarnation: incarnation + 1, Units: o.Units[:1]}
 	signed := c.sign(o, 2)
 	evidence := s.evidence
 	evidence.Cancel = &signed

@@ -116,6 +116,27 @@ func TestASealerThatFailsChangesNothing(t *testing.T) {
 	s.accept()
 }
 
+// TestOnlyAFileKeyGoesToTheSealer: who seals for a unit learns no secret of it, and never the same key twice.
+func TestOnlyAFileKeyGoesToTheSealer(t *testing.T) {
+	c := newCast(t, 1, 1)
+	seen := map[string]bool{}
+	c.sealer.sees = func(b []byte) {
+		if len(b) != xaesKeySize || seen[string(b)] {
+			t.Errorf("the sealer is given %d bytes, again: %v", len(b), seen[string(b)])
+		}
+		seen[string(b)] = true
+	}
+	c.begin(order.Init, nil).accept().generate().load().commit().activate()
+	for _, u := range c.units {
+		if key := u.content.current.bytes; seen[string(key)] || seen[string(u.content.identity.bytes)] {
+			t.Errorf("unit %d gave a secret of its own", u.Status().Number)
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("nothing was sealed")
+	}
+}
+
 func TestAFileThatCannotBeUsedIsNamedAndKept(t *testing.T) {
 	c := initialised(t, 1, 1)
 	c.unit(1).Close()

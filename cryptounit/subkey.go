@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// purpose names a subkey of a register. A register's value is never used directly (PROTOCOL 4).
+// purpose names a subkey of a register. A register's value is never used directly.
 type purpose string
 
 // The purposes and their HKDF infos are part of the blob format: they are forever.

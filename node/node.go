@@ -252,7 +252,7 @@ func (n *Node) join(ctx context.Context) {
 	n.begin(ctx)
 }
 
-// catchUp: PROTOCOL 3, a node applies up to an index that a quorum confirmed after the start.
+// catchUp: a node applies up to an index that a quorum confirmed after the start.
 func (n *Node) catchUp(ctx context.Context) error {
 	if !n.cluster.Bootstrapped() {
 		return cluster.ErrNotBootstrapped

@@ -346,3 +346,22 @@ func TestNoPatternBeforeAKey(t *testing.T) {
 		t.Errorf("%v, %v", p, err)
 	}
 }
+
+// TestWithKeyPartsCommitAndActivateAreSigned: a quorum signed for no unit that would choose the key.
+func TestWithKeyPartsCommitAndActivateAreSigned(t *testing.T) {
+	for _, name := range []string{"init-parts", "rotate-parts"} {
+		for step, change := range map[string]func(*order.Order){
+			"commit":   func(o *order.Order) { o.Commit = order.Automatic },
+			"activate": func(o *order.Order) { o.Activate = order.Automatic },
+		} {
+			o := variants(t)[name]
+			if _, err := o.Encode(); err != nil {
+				t.Fatal(err)
+			}
+			change(o)
+			if _, err := o.Encode(); !errors.Is(err, order.ErrInvalidOrder) {
+				t.Errorf("%s, %s by itself: %v", name, step, err)
+			}
+		}
+	}
+}
