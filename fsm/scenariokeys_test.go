@@ -57,6 +57,13 @@ func (s *scenario) openAll(d *datadriven.TestData) string {
 			fmt.Fprintf(&b, "but the census counts %d\n", v.Census().Sum())
 		}
 	}
+	aside := 0
+	if err := scan(v.snap, []byte{spaceAside}, func(_, _ []byte) (bool, error) { aside++; return true, nil }); err != nil {
+		s.world.t.Fatal(err)
+	}
+	if aside > 0 {
+		fmt.Fprintf(&b, "set aside: %d blobs\n", aside)
+	}
 	keys, err := v.Keys(KeyFilter{States: []KeyState{KeyPreActive, KeyActive, KeySuspended, KeyDeactivated, KeyDestroyed}}, 0, 10000)
 	if err != nil {
 		s.world.t.Fatal(err)
