@@ -63,18 +63,31 @@ type Node struct {
 
 // Run runs a node until ctx ends, then shuts it down in order. The error says why it could not start or go on.
 func Run(ctx context.Context, config Config) error {
-	n, err := start(config)
-	if err != nil {
+	type started struct {
+		node *Node
+		err  error
+	}
+	failed, done := make(chan error, 1), make(chan started, 1)
+	go func() {
+		n, err := start(config, failed)
+		done <- started{n, err}
+	}()
+	select {
+	case s := <-done:
+		if s.err != nil {
+			return config.explained(s.err)
+		}
+		return s.node.serve(ctx)
+	case err := <-failed: // a store that cannot be written may never come back from its opening
 		return config.explained(err)
 	}
-	return n.serve(ctx)
 }
 
-// start opens what the node is made of, in the order of what needs what.
-func start(config Config) (n *Node, err error) {
+// start opens what the node is made of, in the order of what needs what; failed is told why it must end.
+func start(config Config, failed chan error) (n *Node, err error) {
 	n = &Node{
 		config: config, started: time.Now(), log: newLogger(config, os.Stderr),
-		joined: make(chan struct{}), failed: make(chan error, 1),
+		joined: make(chan struct{}), failed: failed,
 	}
 	if n.sealer, err = newSealer(config.Sealing); err != nil {
 		return nil, err

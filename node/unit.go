@@ -81,6 +81,7 @@ type rewrapUnit struct {
 }
 
 func (r rewrapUnit) BeginPartition(digest order.Digest, partition, pass uint32) error {
+	hold("begin", r.unit.Status().Number)
 	err := r.unit.BeginPartition(digest, partition, pass)
 	r.troubled(err)
 	return err

@@ -55,9 +55,7 @@ func TestADiskFillsUp(t *testing.T) {
 	})
 	c.Sub("RewrapPausesAndIsCancelled", func(t *testing.T) {
 		before := c.Rotation().PatternAfter
-		c.StartRotation("--hold")
-		c.MustRun("tke", "rotation", "throttle", "30")
-		c.WaitRotation(1, "some keys to be rewrapped", partly)
+		throttledRewrap(t, c, "20")
 		c.Fill(small, 64)
 		c.WaitFor("the units to wait for room", func() (bool, string) {
 			s := c.Rotation()
@@ -122,6 +120,10 @@ func TestADiskFillsUp(t *testing.T) {
 			t.Errorf("the node ended with %d, and did not say why in the way it should", code)
 		}
 		keys.MustOpenAll()
+		c.Launch(small) // still full
+		if code, log := c.Ended(small), c.Node(small).Log(t); code != 1 || strings.Contains(log, "panic:") || strings.Count(log, "FAILED\nthe disk of data_dir cannot be written: it is full") < 2 {
+			t.Errorf("started on a full disk, the node ended with %d, and did not say why in the way it should", code)
+		}
 		c.Empty(small)
 		c.Start(small)
 		keys.MustOpenAll()

@@ -11,12 +11,11 @@ import (
 // What operators ask of a rewrap reaches every node, outlives its leader and a restart of all, and costs no unit its lease.
 func TestPacedRotation(t *testing.T) {
 	c := harness.NewCluster(t, 3, 1)
-	keys := c.MustCreateKeys(manyKeys)
+	keys := c.MustCreateKeys(200)
 
 	c.Sub("PausedThroughRestarts", func(t *testing.T) {
 		const leader = 4 // the recovery unit, which owns no partition
 		c.Lead(leader)
-		c.StartRotation("--hold")
 		paused := pausedRewrap(t, c)
 		c.Kill(leader)
 		for _, p := range mustStayPaused(t, c, paused).Partitions.List {
@@ -37,7 +36,6 @@ func TestPacedRotation(t *testing.T) {
 	})
 	c.Sub("CancelledWhilePaused", func(t *testing.T) {
 		before := c.Rotation().PatternAfter
-		c.StartRotation("--hold")
 		pausedRewrap(t, c)
 		mustCancel(t, c)
 		c.MustHold(before)
@@ -45,11 +43,25 @@ func TestPacedRotation(t *testing.T) {
 	})
 }
 
-// pausedRewrap slows a rotation down, and pauses it when some keys are rewrapped and some are not.
+// throttledRewrap starts a rotation that keeps to a rate from its first key on, and returns when it is partly done.
+func throttledRewrap(t *testing.T, c *harness.Cluster, rate string) {
+	t.Helper()
+	var release []func()
+	for _, number := range c.Operational() {
+		release = append(release, c.Hold("begin", number))
+	}
+	c.StartRotation("--hold")
+	c.MustRun("tke", "rotation", "throttle", rate)
+	for _, let := range release {
+		let()
+	}
+	c.WaitRotation(1, "some keys to be rewrapped", partly)
+}
+
+// pausedRewrap starts a rotation, and pauses it when some keys are rewrapped and some are not.
 func pausedRewrap(t *testing.T, c *harness.Cluster) client.RotationStatus {
 	t.Helper()
-	c.MustRun("tke", "rotation", "throttle", "200")
-	c.WaitRotation(1, "some keys to be rewrapped", partly)
+	throttledRewrap(t, c, "20")
 	c.MustRun("tke", "rotation", "pause")
 	// What was on its way lands; then nothing moves any more.
 	last := c.Rotation()
@@ -59,7 +71,7 @@ func pausedRewrap(t *testing.T, c *harness.Cluster) client.RotationStatus {
 		last = now
 		return stands, now.Waiting
 	})
-	if last.State != client.StateRewrapping || last.Pace == nil || !last.Pace.Paused || last.Pace.KeysPerSecond != 200 || !partly(last) {
+	if last.State != client.StateRewrapping || last.Pace == nil || !last.Pace.Paused || last.Pace.KeysPerSecond != 20 || !partly(last) {
 		t.Fatalf("the rotation is to be paused half rewrapped: %s, %+v, %d of %d keys", last.State, last.Pace, last.Keys.Rewrapped, last.Keys.Total)
 	}
 	return last
