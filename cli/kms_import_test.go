@@ -101,7 +101,7 @@ func TestABulkFileIsCheckedBeforeAnythingIsSent(t *testing.T) {
 		says  string
 	}{
 		"not JSON":         {[]string{`{"name":"one"}`, `two`}, "line 2"},
-		"an unknown field": {[]string{`{"name":"one","nmae":"x"}`}, `unknown field "nmae"`},
+		"an unknown field": {[]string{`{"name":"one","title":"x"}`}, `unknown field "title"`},
 		"no name":          {[]string{`{"name":"one"}`, `{"payload":"AAAA"}`}, "line 2"},
 		"not base64":       {[]string{`{"name":"one","payload":"*"}`}, "line 1"},
 		"two on a line":    {[]string{`{"name":"one"}{"name":"two"}`}, "more than one"},

@@ -83,10 +83,9 @@ func (c *Cluster) learn(leader uint32, said commitment) {
 	if !ok {
 		return
 	}
-	address := []byte(from.Address)
 	c.transport.deliver(&raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(from.ID), Addr: address},
-		Term:      said.term, Leader: address,
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(from.ID), Addr: []byte(from.Address)},
+		Term:      said.term,
 		PrevLogEntry: said.entry.index, PrevLogTerm: said.entry.term, LeaderCommitIndex: said.entry.index,
 	}, c.ctx.Done())
 }

@@ -39,7 +39,7 @@ func TestBulkCall(t *testing.T) {
 		reason    kms.Code
 	}{
 		"an id that is taken": {`{"name":"new"},{"name":"again",` + id + `}`, kms.RoleWriter, http.StatusConflict, kms.ErrKeyExists.Code},
-		"an unknown field":    {`{"name":"one","nmae":"one"}`, kms.RoleWriter, http.StatusBadRequest, kms.ErrBody.Code},
+		"an unknown field":    {`{"name":"one","title":"one"}`, kms.RoleWriter, http.StatusBadRequest, kms.ErrBody.Code},
 		"an import token":     {`{"name":"one","encryptedNonce":"x"}`, kms.RoleWriter, http.StatusNotImplemented, kms.ErrUnhandled.Code},
 		"no key":              {``, kms.RoleWriter, http.StatusBadRequest, kms.ErrBody.Code},
 		"a reader":            {`{"name":"one"}`, kms.RoleReader, http.StatusForbidden, kms.ErrForbidden.Code},
