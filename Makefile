@@ -40,10 +40,9 @@ test: deps ## run all tests with the race detector (TEST=./fsm/... for some)
 test-kills: ## kill every role in every state of a rotation, and show a line for each
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 60m -v ./tests/kills -every
 
-lint: ## check format, vet and lint
+lint: ## check format, and lint (go vet included)
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then printf 'not in the format of gofmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
-	$(RELEASE) go vet $(TAGS) ./...
 	$(RELEASE) $(GO_TOOL) golangci-lint run ./...
 
 demo: build ## rotate the master key of a cluster of five processes (KEYS=10000)

@@ -84,8 +84,8 @@ func (c *Cluster) learn(leader uint32, said commitment) {
 		return
 	}
 	c.transport.deliver(&raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(from.ID), Addr: []byte(from.Address)},
-		Term:      said.term,
+		RPCHeader:    raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(from.ID), Addr: []byte(from.Address)},
+		Term:         said.term,
 		PrevLogEntry: said.entry.index, PrevLogTerm: said.entry.term, LeaderCommitIndex: said.entry.index,
 	}, c.ctx.Done())
 }
