@@ -54,9 +54,9 @@ func runPipelineNode(number uint, dir string, port int) error {
 	pki := func(name string) string { return filepath.Join(dir, "pki", name) }
 	n.cluster, err = cluster.Open(cluster.Config{
 		Number: uint32(number), Dir: filepath.Join(n.dir, "raft"), Address: address(1), FSM: n,
-		Admit:  func(context.Context, uint32, string) error { return nil },
-		Gossip: cluster.Gossip{Address: address(2), Keyring: [][]byte{make([]byte, 32)}},
-		TLS:    cluster.TLSFiles{Certificate: pki(fmt.Sprintf("node-%d.pem", number)), Key: pki(fmt.Sprintf("node-%d.key", number)), CA: pki("ca.pem")},
+		Admit:    func(context.Context, uint32, string) error { return nil },
+		Gossip:   cluster.Gossip{Address: address(2), Keyring: [][]byte{make([]byte, 32)}},
+		TLS:      cluster.TLSFiles{Certificate: pki(fmt.Sprintf("node-%d.pem", number)), Key: pki(fmt.Sprintf("node-%d.key", number)), CA: pki("ca.pem")},
 		Timeouts: cluster.Timeouts{Heartbeat: 500 * time.Millisecond, Election: 500 * time.Millisecond}, // a node's defaults
 	})
 	if err != nil {
@@ -77,7 +77,6 @@ func (n *pipelineNode) obey(line string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	word, rest, _ := strings.Cut(line, " ")
-	var first, count, index uint64
 	var first, count, index uint64
 	switch word {
 	case "bootstrap":
@@ -182,6 +181,7 @@ func (n *pipelineNode) Snapshot() (raft.FSMSnapshot, error) {
 }
 
 func (n *pipelineNode) Restore(io.ReadCloser) error { return fmt.Errorf("the bench restores nothing") }
+
 // quietly leaves out what Pebble tells of ordinary work.
 type quietly struct{ pebble.Logger }
 
