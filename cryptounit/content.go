@@ -15,10 +15,11 @@ import (
 // then taken up.
 type content struct {
 	public
-	identity *secret // Ed25519 seed
-	current  *secret // nil when the register is Empty
-	next     *secret // of the new register
-	importer *secret // HPKE private key seed; nil when no order waits for a key
+	identity *secret        // Ed25519 seed
+	self     order.Identity // its public key, so that the seed is used to sign alone
+	current  *secret        // nil when the register is Empty
+	next     *secret        // of the new register
+	importer *secret        // HPKE private key seed; nil when no order waits for a key
 	parts    []*secret
 	retired  []*secret // in the order of Retired
 }
@@ -211,6 +212,7 @@ func unmarshalContent(b []byte) (*content, error) {
 		freeAll(all)
 		return nil, err
 	}
+	c.self = identityOf(c.identity)
 	return c, nil
 }
 

@@ -98,7 +98,7 @@ func blank(number uint32, role order.Role, generation uint64) (*content, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &content{identity: identity, public: public{
+	return &content{identity: identity, self: identityOf(identity), public: public{
 		Number: number, Role: role, Generation: generation, Registers: masterkey.Empty(), Administrators: list,
 	}}, nil
 }
@@ -194,10 +194,11 @@ func (c *content) report() *order.Report {
 	}
 }
 
-func (c *content) identityKey() (identity order.Identity) {
-	inSecret(func() {
-		identity = order.Identity(ed25519.NewKeyFromSeed(c.identity.bytes).Public().(ed25519.PublicKey))
-	})
+func (c *content) identityKey() order.Identity { return c.self }
+
+// identityOf gives the public key of an identity.
+func identityOf(seed *secret) (identity order.Identity) {
+	inSecret(func() { identity = order.Identity(ed25519.NewKeyFromSeed(seed.bytes).Public().(ed25519.PublicKey)) })
 	return identity
 }
 
