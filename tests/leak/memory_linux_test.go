@@ -64,6 +64,9 @@ func TestRegistersAreSearched(t *testing.T) {
 	waitStopped(t, pid)
 	var p place
 	if err := newSearcher(patterns("seed", keyKinds())).registers(&p, "a process", pid); err != nil {
+		if strings.Contains(err.Error(), syscall.EPERM.Error()) {
+			t.Skip(err)
+		}
 		t.Fatal(err)
 	}
 	if p.found != 2 {

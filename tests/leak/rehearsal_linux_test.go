@@ -22,6 +22,7 @@ type rehearsal struct {
 	*harness.Cluster
 	t     *testing.T
 	seed  string
+	tags  string
 	taps  string
 	said  strings.Builder // what commands printed
 	held  *place          // memory in mid-rotation
@@ -48,13 +49,13 @@ func build(t *testing.T, tags, program string) string {
 }
 
 // rehearse runs the demo, and leaves every node standing still after a collection.
-func rehearse(t *testing.T, seed, tags string) *rehearsal {
+func rehearse(t *testing.T, seed, tags, binary string) *rehearsal {
 	t.Helper()
 	r := &rehearsal{
-		t: t, seed: seed, taps: t.TempDir(),
+		t: t, seed: seed, tags: tags, taps: t.TempDir(),
 		held: &place{name: "core dumps in mid-rotation"}, ended: &place{name: "core dumps"}, excluded: &place{name: "left out of core dumps"},
 	}
-	t.Setenv("TUMBLER_BINARY", build(t, tags, "./cli/tumbler"))
+	t.Setenv("TUMBLER_BINARY", binary)
 	t.Setenv("TUMBLER_PLANTED", seed)
 	t.Setenv("TUMBLER_TAPS", r.taps)
 	if tags == unsealedTags {
@@ -71,8 +72,9 @@ func rehearse(t *testing.T, seed, tags string) *rehearsal {
 			t.Fatal(err)
 		}
 	}
-	r.WaitState(client.StateComplete)
+	former := r.WaitState(client.StateComplete).PatternBefore
 	r.replace(3)
+	r.run("tke", "retired", "destroy", former, "--yes")
 
 	r.StartRotation("--hold")
 	r.WaitState(client.StateRewrapped)
@@ -120,18 +122,21 @@ func (r *rehearsal) material(many *harness.Keys) string {
 	return standard.ID
 }
 
-// replace has a node lose its log and its store, and join again with its unit: it is sent a snapshot.
+// replace has a unit removed, and its node and unit replaced: the node is sent a snapshot, the unit the master key.
 func (r *rehearsal) replace(number uint32) {
 	r.t.Helper()
-	r.Stop(number)
-	r.run("cluster", "leave", "--number", fmt.Sprint(number), "--yes")
-	for _, name := range []string{"raft", "state"} {
-		if err := os.RemoveAll(filepath.Join(r.Node(number).DataDir(), name)); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	r.Launch(number)
-	r.Join(number)
+	unit := fmt.Sprint(number)
+	r.run("tke", "unenrol", "--units", unit, "--yes")
+	r.MustEndSaying(number, "was removed from its instance")
+	r.Replace(number)
+	r.Admit(number)
+	r.WaitFor("unit "+unit+" to be enrolled, once it has registered", func() (bool, string) {
+		out, err := r.Run("tke", "enrol", "--units", unit, "--yes")
+		r.said.WriteString(out)
+		return err == nil, out
+	})
+	r.run("tke", "auto-recover")
+	r.WaitReady()
 	if log := mustRead(r.t, r.Node(number).LogPath()); !bytes.Contains(log, []byte("Installed remote snapshot")) {
 		r.t.Errorf("node %d was sent no snapshot", number)
 	}
@@ -141,7 +146,7 @@ func (r *rehearsal) replace(number uint32) {
 func (r *rehearsal) commands(standard string) {
 	r.t.Helper()
 	for _, args := range [][]string{
-		{"tke", "cryptounits"}, {"tke", "cryptounit-compare"}, {"tke", "rotation", "history"}, {"cluster", "status"}, {"cluster", "members"},
+		{"tke", "cryptounits"}, {"tke", "retired", "list"}, {"tke", "cryptounit-compare"}, {"tke", "rotation", "history"}, {"cluster", "status"}, {"cluster", "members"},
 		{"cluster", "digest"}, {"cluster", "log", "dump"}, {"kms", "key", "show", standard},
 	} {
 		r.run(args...)
@@ -154,14 +159,23 @@ func (r *rehearsal) run(args ...string) {
 	r.said.WriteString(r.MustRun(args...))
 }
 
-// look has every node collect its garbage and stand still, and searches its memory.
+// look has every node collect its garbage and stand still, and searches its memory. A node may use a key between its last
+// collection and its stop: what is found is looked for again after another collection.
 func (r *rehearsal) look(p *place) {
 	r.t.Helper()
-	r.StandStill(r.All()...)
 	s := newSearcher(patterns(r.seed, keyKinds()))
-	for _, n := range r.Nodes {
-		if err := s.process(p, r.excluded, fmt.Sprintf("node %d", n.Number), n.PID()); err != nil {
-			r.t.Fatal(err)
+	for range 2 {
+		r.StandStill(r.All()...)
+		seen := &place{name: p.name}
+		for _, n := range r.Nodes {
+			if err := s.process(seen, r.excluded, fmt.Sprintf("node %d", n.Number), n.PID()); err != nil {
+				r.t.Fatal(err)
+			}
 		}
+		if *p = *seen; p.found == 0 || r.tags == unsealedTags {
+			return
+		}
+		r.Resume(r.All()...)
 	}
+	r.StandStill(r.All()...)
 }
