@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"tumbler/api/client"
 	"tumbler/fsm"
@@ -18,6 +19,9 @@ var ErrDiffers = errors.New("this node's replicated state differs from the major
 
 // differsName is the file in state/ that keeps a node with such a state from starting; it goes with that folder.
 const differsName = "DIFFERS"
+
+// differAnswer is how long a node that ends waits, so that who told it hears that it does.
+const differAnswer = 300 * time.Millisecond
 
 func (c Config) differsFile() string { return filepath.Join(c.DataDir, "state", differsName) }
 
@@ -91,7 +95,7 @@ func (n *Node) differ(ctx context.Context, peer uint32, body []byte) ([]byte, er
 	if err := os.WriteFile(n.config.differsFile(), fmt.Appendln(nil, index), 0o600); err != nil {
 		n.log.Warn("the next start will not know that this node's state differs", "error", err)
 	}
-	n.fail(n.config.differs(index))
+	time.AfterFunc(differAnswer, func() { n.fail(n.config.differs(index)) }) // after the answer has gone out
 	return nil, nil
 }
 
