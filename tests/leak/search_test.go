@@ -31,8 +31,8 @@ func TestAValueIsFoundHoweverItIsWritten(t *testing.T) {
 	s := newSearcher(patterns("seed", keyKinds()))
 	v := value(keyKinds()[0], "seed")
 	forms := map[string]string{
-		"raw": string(v), "hex": hex.EncodeToString(v), "HEX": fmt.Sprintf("%X", v), "printed": fmt.Sprint(v),
-		"array": strings.ReplaceAll(fmt.Sprint(v), " ", ","),
+		"raw": string(v), "hex": hex.EncodeToString(v), "HEX": fmt.Sprintf("%X", v), "printed": fmt.Sprintf("%d", v),
+		"array": strings.ReplaceAll(fmt.Sprintf("%d", v), " ", ","),
 	}
 	for before := range 5 {
 		framed := append(bytes.Repeat([]byte{0xfb}, before), v...)
