@@ -12,10 +12,11 @@ import (
 // renewLook is how often files that may be renewed are looked at; SIGHUP has them looked at, and read if they changed, at once.
 const renewLook = 2 * time.Second
 
-// stamp tells whether a file was changed.
+// stamp tells whether a file was changed, or replaced by another within one tick of the disk's clock.
 type stamp struct {
 	modified time.Time
 	size     int64
+	inode    uint64
 }
 
 func stampOf(path string) stamp {
@@ -23,7 +24,11 @@ func stampOf(path string) stamp {
 	if err != nil {
 		return stamp{}
 	}
-	return stamp{info.ModTime(), info.Size()}
+	out := stamp{modified: info.ModTime(), size: info.Size()}
+	if is, ok := info.Sys().(*syscall.Stat_t); ok {
+		out.inode = is.Ino
+	}
+	return out
 }
 
 // renewal is one file that is read again when it changes, and by whom.
