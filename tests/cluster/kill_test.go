@@ -26,7 +26,7 @@ func TestInterruptedRewrap(t *testing.T) {
 		}
 		c.WaitState(client.StateRewrapped) // the others need it for activation only
 		c.Start(1)
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 	})
 	c.Sub("RecoveryLeader", func(t *testing.T) {
 		h := rewrapHalf(t, c, 1, 2)
@@ -39,7 +39,7 @@ func TestInterruptedRewrap(t *testing.T) {
 		c.Resume(h.paused)
 		c.WaitState(client.StateRewrapped)
 		c.Start(generator)
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 	})
 	c.Sub("Owner", func(t *testing.T) {
 		h := rewrapHalf(t, c, 1, 3)
@@ -53,7 +53,7 @@ func TestInterruptedRewrap(t *testing.T) {
 			}
 		}
 		c.Start(3)
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 	})
 	c.Sub("All", func(t *testing.T) {
 		rewrapHalf(t, c, 1, 2)
@@ -62,7 +62,7 @@ func TestInterruptedRewrap(t *testing.T) {
 			mustHaveEndedHalf(t, c, number)
 		}
 		c.Start(c.All()...)
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 	})
 	c.Sub("Cancelled", func(t *testing.T) { cancelled(t, c, keys) })
 }

@@ -31,7 +31,7 @@ func TestHeldRotation(t *testing.T) {
 
 		c.Kill(c.All()...)
 		c.Start(c.All()...)
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 		if err := keys.Add("after a rotation"); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestHeldRotation(t *testing.T) {
 		if err := keys.Add("while a rotation is held that is cancelled"); err != nil {
 			t.Fatal(err)
 		}
-		mustCancel(t, c)
+		c.MustCancel()
 		c.MustHold(before)
 		keys.MustOpenAll()
 		c.MustAgree()

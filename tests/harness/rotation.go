@@ -130,3 +130,33 @@ func (c *Cluster) MustHold(pattern string) {
 		c.t.Errorf("%d crypto units, want %d", len(units.Units), len(c.Nodes))
 	}
 }
+
+// MustCancel has one administrator cancel the rotation, and waits until it is.
+func (c *Cluster) MustCancel() {
+	c.t.Helper()
+	c.MustRun("tke", "rotation", "cancel", "--keynum", "1", "--yes")
+	c.WaitState(client.StateCancelled)
+}
+
+// MustComplete lets a rotation that is held go on to its end, and looks at what it left: every unit under the new master
+// key alone, a receipt that holds, and every key as it was.
+func (c *Cluster) MustComplete(keys *Keys) {
+	c.t.Helper()
+	c.WaitState(client.StateRewrapped)
+	c.MustRun("tke", "rotation", "activate", "--keynum", "1")
+	status := c.WaitState(client.StateComplete)
+	if status.Keys.Rewrapped != status.Keys.Total || status.Keys.Verified != status.Keys.Total || status.Keys.Total < uint64(keys.Len()) {
+		c.t.Fatalf("%d keys were made, and of %d %d were rewrapped and %d verified", keys.Len(), status.Keys.Total, status.Keys.Rewrapped, status.Keys.Verified)
+	}
+	c.MustHold(status.PatternAfter)
+	receipt := c.t.TempDir() + "/receipt"
+	c.MustRun("tke", "rotation", "receipt", "--out", receipt)
+	c.MustRun("tke", "rotation", "receipt", "--verify", receipt)
+	keys.MustOpenAll()
+	c.MustAgree()
+}
+
+// Partly tells whether some keys are rewrapped, and some are not.
+func Partly(s client.RotationStatus) bool {
+	return s.State == client.StateRewrapping && s.Keys.Rewrapped > 0 && s.Keys.Rewrapped < s.Keys.Total
+}

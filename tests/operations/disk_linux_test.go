@@ -1,4 +1,4 @@
-package cluster_test
+package operations_test
 
 import (
 	"fmt"
@@ -73,10 +73,10 @@ func TestADiskFillsUp(t *testing.T) {
 				t.Errorf("partition %d changed hands for want of room: %+v, was %+v", p.Number, p, was)
 			}
 		}
-		if !partly(now) {
+		if !harness.Partly(now) {
 			t.Errorf("the rotation is %s: %d of %d keys", now.State, now.Keys.Rewrapped, now.Keys.Total)
 		}
-		mustCancel(t, c)
+		c.MustCancel()
 		c.MustHold(before)
 		c.MustAgree()
 		c.Empty(small)
@@ -99,7 +99,7 @@ func TestADiskFillsUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Start(other)
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 	})
 	c.Sub("Full", func(t *testing.T) {
 		for c.DiskFree(small) > 0 { // once more when the reserve has gone

@@ -1,4 +1,4 @@
-package cluster_test
+package operations_test
 
 import (
 	"fmt"
@@ -105,7 +105,7 @@ func TestUnitsComeAndGo(t *testing.T) {
 		c.StartRotation("--hold")
 		mustFail(t, c, "is under way", "tke", "unenrol", "--units", "5", "--yes")
 		c.WaitState(client.StateRewrapped)
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 	})
 }
 
@@ -146,5 +146,5 @@ func mustRecover(t *testing.T, c *harness.Cluster, number uint32) {
 func mustRotate(t *testing.T, c *harness.Cluster, keys *harness.Keys) {
 	t.Helper()
 	c.StartRotation("--hold")
-	mustComplete(t, c, keys)
+	c.MustComplete(keys)
 }

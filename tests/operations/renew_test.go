@@ -1,4 +1,4 @@
-package cluster_test
+package operations_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package cluster_test
+package operations_test
 
 import (
 	"strings"
@@ -32,18 +32,18 @@ func TestPacedRotation(t *testing.T) {
 		}
 		c.MustRun("tke", "rotation", "throttle", "off")
 		c.MustRun("tke", "rotation", "resume")
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 	})
 	c.Sub("CancelledWhilePaused", func(t *testing.T) {
 		before := c.Rotation().PatternAfter
 		pausedRewrap(t, c)
-		mustCancel(t, c)
+		c.MustCancel()
 		c.MustHold(before)
 		keys.MustOpenAll()
 	})
 }
 
-// throttledRewrap starts a rotation that keeps to a rate from its first key on, and returns when it is partly done.
+// throttledRewrap starts a rotation that keeps to a rate from its first key on, and returns when it is harness.Partly done.
 func throttledRewrap(t *testing.T, c *harness.Cluster, rate string) {
 	t.Helper()
 	var release []func()
@@ -55,7 +55,7 @@ func throttledRewrap(t *testing.T, c *harness.Cluster, rate string) {
 	for _, let := range release {
 		let()
 	}
-	c.WaitRotation(1, "some keys to be rewrapped", partly)
+	c.WaitRotation(1, "some keys to be rewrapped", harness.Partly)
 }
 
 // pausedRewrap starts a rotation, and pauses it when some keys are rewrapped and some are not.
@@ -71,7 +71,7 @@ func pausedRewrap(t *testing.T, c *harness.Cluster) client.RotationStatus {
 		last = now
 		return stands, now.Waiting
 	})
-	if last.State != client.StateRewrapping || last.Pace == nil || !last.Pace.Paused || last.Pace.KeysPerSecond != 20 || !partly(last) {
+	if last.State != client.StateRewrapping || last.Pace == nil || !last.Pace.Paused || last.Pace.KeysPerSecond != 20 || !harness.Partly(last) {
 		t.Fatalf("the rotation is to be paused half rewrapped: %s, %+v, %d of %d keys", last.State, last.Pace, last.Keys.Rewrapped, last.Keys.Total)
 	}
 	return last

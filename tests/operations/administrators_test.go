@@ -1,4 +1,4 @@
-package cluster_test
+package operations_test
 
 import (
 	"encoding/json"
@@ -35,7 +35,7 @@ func TestAdministratorsAndRetiredKeys(t *testing.T) {
 
 		c.StartRotation("--hold", "--keynum", "1,3")
 		mustFail(t, c, "is under way", "tke", "cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "1", "--keynum", "1,3")
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 		mustFail(t, c, "another list of administrators", "tke", "rotation", "receipt", "--verify", first)
 	})
 	c.Sub("RetiredKeyIsDestroyed", func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestAdministratorsAndRetiredKeys(t *testing.T) {
 			}
 		}
 		c.StartRotation("--hold", "--keynum", "1,3", "--retire", "destroy")
-		mustComplete(t, c, keys)
+		c.MustComplete(keys)
 		if left := retired(t, c); len(left) != 0 {
 			t.Errorf("nothing was to be kept, and kept is %+v", left)
 		}
