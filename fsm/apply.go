@@ -109,10 +109,11 @@ func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch,
 	}
 	s.applied = log.Index
 	if _, ok := command.(*DigestState); ok && refusal == nil {
+		promised := s.promiseDigest(log.Index)
 		if err := s.commit(b); err != nil {
 			return nil, b, err
 		}
-		s.beginDigest(log.Index)
+		s.beginDigest(promised)
 		b = s.db.NewIndexedBatch()
 	}
 	return answer, b, nil

@@ -19,18 +19,25 @@ type digestAt struct {
 // maxDigests is how many are remembered.
 const maxDigests = 16
 
-// beginDigest hashes a snapshot of the state just committed, beside the apply goroutine.
-func (s *Store) beginDigest(index uint64) {
+// promiseDigest comes before the index can be seen: who has waited for it then finds that the digest is on its way.
+func (s *Store) promiseDigest(index uint64) *digestAt {
 	d := &digestAt{done: make(chan struct{})}
 	s.mu.Lock()
-	snap, views := s.db.NewSnapshot(), s.views
-	views.Add(1)
+	defer s.mu.Unlock()
 	for old := range s.digests {
 		if len(s.digests) >= maxDigests && old+maxDigests < index {
 			delete(s.digests, old)
 		}
 	}
 	s.digests[index] = d
+	return d
+}
+
+// beginDigest hashes a snapshot of the state just committed, beside the apply goroutine.
+func (s *Store) beginDigest(d *digestAt) {
+	s.mu.Lock()
+	snap, views := s.db.NewSnapshot(), s.views
+	views.Add(1)
 	s.mu.Unlock()
 	go func() {
 		defer views.Done()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -179,5 +180,26 @@ func TestDigestAt(t *testing.T) {
 	}
 	if _, err := w.store.DigestAt(context.Background(), r.Index-1); !errors.Is(err, ErrNotFound) {
 		t.Fatal(err)
+	}
+}
+
+// TestADigestIsThereAsSoonAsItsIndex: who waits for the index is never told that there is no digest.
+func TestADigestIsThereAsSoonAsItsIndex(t *testing.T) {
+	w, _ := filled(t)
+	for range 300 {
+		index, missing := w.index+1, make(chan error, 1)
+		go func() {
+			for w.store.AppliedIndex() < index { // looks all the time: the moment is short
+				runtime.Gosched()
+			}
+			_, err := w.store.DigestAt(context.Background(), index)
+			missing <- err
+		}()
+		if r := w.must(&DigestState{}); r.Index != index {
+			t.Fatalf("the entry is at %d, not %d", r.Index, index)
+		}
+		if err := <-missing; err != nil {
+			t.Fatal(err)
+		}
 	}
 }
