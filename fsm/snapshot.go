@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
@@ -120,21 +121,35 @@ func (s *Store) replace(fill func(folder string) error) error {
 
 // checkFolder refuses a store that is another cluster's.
 func (s *Store) checkFolder(path string) error {
-	mine := s.control.cluster.ID
-	_, id, err := s.inspect(path)
+	_, theirs, err := Inspect(path, s.config.Logger)
 	if err != nil {
 		return err
 	}
-	if mine != (ID{}) && id != mine {
-		return fmt.Errorf("%w: %x, this node is of %x", ErrForeign, id, mine)
+	return s.sameCluster(&theirs)
+}
+
+// sameCluster refuses a snapshot of another cluster, or of the same before or after it was restored from an archive: their logs
+// have nothing to do with each other.
+func (s *Store) sameCluster(theirs *Cluster) error {
+	mine := &s.control.cluster
+	if mine.ID != (ID{}) && (theirs.ID != mine.ID || theirs.Incarnation != mine.Incarnation) {
+		return fmt.Errorf("%w: this node is of cluster %x, incarnation %d, the snapshot of %x, incarnation %d", ErrForeign,
+			mine.ID, mine.Incarnation, theirs.ID, theirs.Incarnation)
 	}
 	return nil
 }
 
-// inspect reads the applied index and the cluster of a folder.
-func (s *Store) inspect(path string) (applied uint64, cluster ID, err error) {
+// unlocked opens folders that nobody writes to: a checkpoint is sent to others as so many bytes, and a lock would be a file more.
+type unlocked struct{ vfs.FS }
+
+func (unlocked) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// Inspect reads the applied index and the cluster's record of a checkpoint folder, and leaves it as it is. The record is empty
+// before bootstrap.
+func Inspect(path string, logger hclog.Logger) (applied uint64, cluster Cluster, err error) {
 	db, err := pebble.Open(path, &pebble.Options{
-		ReadOnly: true, DisableWAL: true, FormatMajorVersion: pebble.FormatColumnarBlocks, Logger: pebbleLogger{s},
+		ReadOnly: true, DisableWAL: true, FormatMajorVersion: pebble.FormatColumnarBlocks, FS: unlocked{vfs.Default},
+		Logger: pebbleLogger{&Store{config: Config{Logger: logger}}},
 	})
 	if err != nil {
 		return 0, cluster, fmt.Errorf("the snapshot cannot be read: %w", err)
@@ -143,11 +158,10 @@ func (s *Store) inspect(path string) (applied uint64, cluster ID, err error) {
 	if applied, err = readApplied(db); err != nil {
 		return 0, cluster, err
 	}
-	var c Cluster
-	if err := get(db, keyCluster, &c); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := get(db, keyCluster, &cluster); err != nil && !errors.Is(err, ErrNotFound) {
 		return 0, cluster, err
 	}
-	return applied, c.ID, nil
+	return applied, cluster, nil
 }
 
 func nextFolder(folder string) (string, error) {
@@ -233,12 +247,12 @@ func (s *Store) Recover(checkpoint string, snapshotIndex, lastIndex uint64) erro
 	if checkpoint == "" {
 		return nil
 	}
-	applied, cluster, err := s.inspect(checkpoint)
+	applied, theirs, err := Inspect(checkpoint, s.config.Logger)
 	if err != nil {
 		return err
 	}
-	if mine := s.control.cluster.ID; mine != (ID{}) && cluster != mine {
-		return fmt.Errorf("%w: %x, its snapshot is of %x", ErrForeign, mine, cluster)
+	if err := s.sameCluster(&theirs); err != nil {
+		return err
 	}
 	if s.applied >= applied {
 		return nil

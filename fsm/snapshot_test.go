@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -62,14 +64,36 @@ func TestSnapshotIsExact(t *testing.T) {
 	}
 }
 
+// listed are the files of a folder with their sizes.
+func listed(t *testing.T, folder string) (files []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, fmt.Sprintf("%s, %d bytes", e.Name(), info.Size()))
+	}
+	return files
+}
+
 // TestRecover: before Raft starts, a store behind the newest snapshot is restored from it, and one that cannot be right stops.
 func TestRecover(t *testing.T) {
 	w, kept := filled(t)
-	at := w.store.AppliedIndex()
+	at, was := w.store.AppliedIndex(), listed(t, kept)
 	t.Run("behind", func(t *testing.T) {
 		store := openStore(t, t.TempDir())
 		if err := store.Recover(kept, at+1, at+1); err != nil || store.AppliedIndex() != at { // a barrier raised raft's meta
 			t.Fatal(store.AppliedIndex(), err)
+		}
+	})
+	t.Run("leaves the snapshot as it is", func(t *testing.T) { // it is sent to others as so many bytes
+		if now := listed(t, kept); !slices.Equal(now, was) {
+			t.Fatalf("the checkpoint held %v, and holds %v", was, now)
 		}
 	})
 	t.Run("ahead", func(t *testing.T) {
@@ -77,20 +101,25 @@ func TestRecover(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Run("foreign", func(t *testing.T) {
-		store := openStore(t, t.TempDir())
-		other, err := Encode(&Bootstrap{Cluster: ID{99}, Instance: ID{98}, Incarnation: 1, FeatureLevel: 1}, RequestID{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		apply(t, store, []*raft.Log{{Index: 1, Type: raft.LogCommand, Data: other}})
-		if err := store.Recover(kept, at, at); !errors.Is(err, ErrForeign) {
-			t.Fatal(err)
-		}
-		if err := store.Restore(archive(t, kept)); !errors.Is(err, ErrForeign) || store.AppliedIndex() != 1 {
-			t.Fatal(err)
-		}
-	})
+	for name, founding := range map[string]Bootstrap{
+		"foreign":               {Cluster: ID{99}, Instance: ID{98}, Incarnation: 1, FeatureLevel: 1},
+		"since it was restored": {Cluster: ID{1}, Instance: ID{2}, Incarnation: 2, FeatureLevel: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := openStore(t, t.TempDir())
+			other, err := Encode(&founding, RequestID{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			apply(t, store, []*raft.Log{{Index: 1, Type: raft.LogCommand, Data: other}})
+			if err := store.Recover(kept, at, at); !errors.Is(err, ErrForeign) {
+				t.Fatal(err)
+			}
+			if err := store.Restore(archive(t, kept)); !errors.Is(err, ErrForeign) || store.AppliedIndex() != 1 {
+				t.Fatal(err)
+			}
+		})
+	}
 	t.Run("leftovers", func(t *testing.T) {
 		store := openStore(t, t.TempDir())
 		half := filepath.Join(store.config.Dir, "checkpoint-7-1")
