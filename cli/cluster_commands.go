@@ -68,6 +68,7 @@ func clusterCommands(s Streams) *urfave.Command {
 				Flags:  adminFlags(),
 				Action: action(s, clusterDigest),
 			},
+			snapshotCommands(s),
 			tokenCommands(s),
 			{
 				Name:        "log",

@@ -62,6 +62,7 @@ func (c *calls) handle() {
 	c.disk.handle(c.cluster)
 	c.cluster.Handle(callSetAdministrators, c.setAdministrators)
 	c.cluster.Handle(callStanding, c.standing)
+	c.cluster.Handle(callUnitFile, c.unitFile)
 	c.cluster.Handle(callRegister, func(ctx context.Context, _ uint32, _ []byte) ([]byte, error) {
 		if err := c.registrar.register(ctx); err != nil {
 			return nil, err

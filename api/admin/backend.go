@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -89,6 +90,15 @@ type Checks interface {
 	Digest(ctx context.Context) (client.DigestReport, error)
 	// DryRun opens every blob of the current epoch. The caller adds what the units' reports say against a rotation.
 	DryRun(ctx context.Context) (client.DryRun, error)
+	// Archive makes a backup of the state, which the caller closes; with a unit's number that unit's sealed file is in it.
+	Archive(ctx context.Context, unit uint32) (*Archive, error)
+}
+
+// Archive is a backup that is about to be written.
+type Archive struct {
+	Size  int64 // bytes
+	Write func(io.Writer) error
+	Close func() error
 }
 
 // Backend is what node gives this package.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,7 @@ type fake struct {
 
 	members []client.Member
 	status  client.NodeStatus
+	archive string // what is written of it
 	log     syncBuffer
 }
 
@@ -59,6 +62,14 @@ func (f *fake) Digest(context.Context) (client.DigestReport, error) {
 	return client.DigestReport{Index: 9, Agreed: true}, f.note("digest")
 }
 func (f *fake) DryRun(context.Context) (client.DryRun, error) { return client.DryRun{}, f.note("dry") }
+
+func (f *fake) Archive(_ context.Context, unit uint32) (*Archive, error) {
+	write := func(w io.Writer) error {
+		_, err := io.WriteString(w, f.archive)
+		return err
+	}
+	return &Archive{Size: 7, Write: write, Close: func() error { return f.note("closed") }}, f.note(fmt.Sprintf("archive:%d", unit))
+}
 
 // backend is the fake as a Backend without a state.
 func (f *fake) backend() Backend {

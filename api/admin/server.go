@@ -56,6 +56,7 @@ func (s *Server) routes() map[string]map[string]http.HandlerFunc {
 		"/cluster/transfer-leader": {"POST": post(s, s.transferLeader)},
 		"/cluster/digest":          {"POST": post(s, s.digest)},
 		"/cluster/log":             {"GET": get(s, s.entries)},
+		"/cluster/snapshot":        {"GET": s.snapshot},
 		"/cluster/tokens":          {"GET": get(s, s.tokens), "POST": post(s, s.createToken)},
 		"/cluster/tokens/{id}":     {"DELETE": get(s, s.revokeToken)},
 

@@ -127,7 +127,7 @@ func (t *transport) order(first bool) []int {
 	return order
 }
 
-// attempt makes one request of one address. sent tells whether the node may have seen it.
+// attempt makes one request of one address, and reads the answer. sent tells whether the node may have seen it.
 func (t *transport) attempt(ctx context.Context, base string, r request) (body []byte, sent bool, err error) {
 	limit := r.limit
 	if limit == 0 {
@@ -138,6 +138,17 @@ func (t *transport) attempt(ctx context.Context, base string, r request) (body [
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
+	answer, sent, err := t.send(ctx, base, r)
+	if err != nil {
+		return nil, sent, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err = readAnswer(answer)
+	return body, true, err
+}
+
+// send makes one request of one address. An answer that is not a success is an error.
+func (t *transport) send(ctx context.Context, base string, r request) (_ *http.Response, sent bool, _ error) {
 	var wrote atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
 	target := base + r.path
@@ -151,25 +162,55 @@ func (t *transport) attempt(ctx context.Context, base string, r request) (body [
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	req.Header.Set("Accept", "application/json")
+	if req.Header.Get("Accept") == "" {
+		req.Header.Set("Accept", "application/json")
+	}
 	answer, err := t.http.Do(req)
 	if err != nil {
 		err = explain(err)
 		// A refused certificate is refused before the request is read, although it may have been written.
 		return nil, wrote.Load() && !errors.Is(err, ErrCertificateRefused), err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
-	if err != nil {
-		return nil, true, fmt.Errorf("reading the answer: %w", explain(err))
-	}
-	if len(body) > maxAnswer {
-		return nil, true, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-	}
 	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
-		return body, true, nil
+		return answer, true, nil
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := readAnswer(answer)
+	if err != nil {
+		return nil, true, err
 	}
 	return nil, true, r.fail(answer, body)
+}
+
+func readAnswer(answer *http.Response) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", explain(err))
+	}
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+	}
+	return body, nil
+}
+
+// stream makes a request that changes nothing, of one address after the other, and gives the first answer as it comes.
+func (t *transport) stream(ctx context.Context, r request) (*http.Response, error) {
+	var attempts []Attempt
+	for _, i := range t.order(r.first) {
+		answer, _, err := t.send(ctx, t.bases[i], r)
+		if err == nil {
+			t.good.Store(int32(i))
+			return answer, nil
+		}
+		if ctx.Err() != nil && !isAnswer(err) {
+			return nil, fmt.Errorf("%s %s at %s: %w", r.method, r.path, host(t.bases[i]), context.Cause(ctx))
+		}
+		if isAnswer(err) && !elsewhere(err, reads) {
+			return nil, err
+		}
+		attempts = append(attempts, Attempt{host(t.bases[i]), err})
+	}
+	return nil, failure(attempts)
 }
 
 // answered is an error that a node gave as its answer, as against one of the way to it.

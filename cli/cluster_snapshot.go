@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"tumbler/api/client"
+	"tumbler/archive"
+)
+
+func snapshotCommands(s Streams) *urfave.Command {
+	return &urfave.Command{
+		Name:  "snapshot",
+		Usage: "keep the whole cluster in one file, and make it again from one",
+		Subcommands: []*urfave.Command{
+			{
+				Name:      "save",
+				Usage:     "write an archive of the state, and of a crypto unit's sealed file, to a new FILE",
+				ArgsUsage: "FILE",
+				Description: "With --unit the archive is all that a restore needs, but for the sealing key of that unit's node: keep that elsewhere. It\n" +
+					"is a recovery unit, where there are any. Without --unit the archive holds names, metadata and wrapped keys, and a restore\n" +
+					"needs the file of a unit that holds the master key as its current or as a retired key.\n\n" +
+					"Example:\n   tumbler cluster snapshot save --unit 4 /backup/$(date +%F).tumbler",
+				Flags:  adminFlags(text("unit", "CRYPTO UNIT `NUM` whose sealed file goes into the archive")),
+				Action: action(s, snapshotSave),
+			},
+		},
+	}
+}
+
+// savedArchive is what save prints.
+type savedArchive struct {
+	File     string           `json:"file"`
+	Digest   archive.Digest   `json:"digest"`
+	Size     int64            `json:"size"`
+	Manifest archive.Manifest `json:"manifest"`
+}
+
+func snapshotSave(ctx context.Context, i *invocation) error {
+	arguments, err := i.arguments("FILE")
+	if err != nil {
+		return err
+	}
+	unit, _, err := i.number("unit", 1, 1<<32-1)
+	if err != nil {
+		return err
+	}
+	path := arguments[0]
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("%s exists already, and is left as it is: name another file", path))
+	}
+	admin, err := i.admin()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".unfinished-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) // unless it has its name by then
+	saved, err := i.saveArchive(ctx, admin, file, uint32(unit))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(file.Name(), path); err != nil {
+		return err
+	}
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	saved.File = path
+	return i.result(saved, func(w io.Writer) { showSaved(w, saved) })
+}
+
+// saveArchive writes an archive to a file, and reads it again: what does not hold what it says is none.
+func (i *invocation) saveArchive(ctx context.Context, admin *client.Client, file *os.File, unit uint32) (savedArchive, error) {
+	none := savedArchive{}
+	stream, err := admin.Snapshot(ctx, unit)
+	if err != nil {
+		return none, err
+	}
+	defer stream.Close()
+	shown := i.transfer("Saving", stream.Size)
+	_, err = io.Copy(io.MultiWriter(file, shown), stream)
+	shown.stop()
+	if err != nil {
+		return none, fmt.Errorf("the archive broke off, and nothing was kept: run the command again: %w", err)
+	}
+	if err := file.Sync(); err != nil {
+		return none, err
+	}
+	a, err := archive.Open(file.Name())
+	if err != nil {
+		return none, fmt.Errorf("what %s sent: %w", stream.Address, err)
+	}
+	defer a.Close()
+	if err := a.Verify(nil); err != nil {
+		return none, fmt.Errorf("what %s sent: %w", stream.Address, err)
+	}
+	if u := a.Manifest.Unit; unit != 0 && (u == nil || u.Number != unit) {
+		return none, fmt.Errorf("what %s sent does not hold the file of crypto unit %d: ask another node (--address)", stream.Address, unit)
+	}
+	return savedArchive{Digest: a.Digest, Size: stream.Size, Manifest: a.Manifest}, nil
+}
+
+func showSaved(w io.Writer, s savedArchive) {
+	m := s.Manifest
+	line(w, "OK\n%s holds the state at index %s: %s of epoch %d, under the master key %s", s.File, thousands(m.Index),
+		plural(m.Keys.SystemInternal+m.Keys.KMS+m.Keys.EP11, "key"), m.Epoch, m.Patterns[0])
+	line(w, "Digest:   %s\nSize:     %s", s.Digest, mebibytes(uint64(s.Size+1<<20-1)))
+	if m.Unit != nil {
+		line(w, "It holds the sealed file of crypto unit %d, which opens with the sealing key of that node alone: keep that in another place.", m.Unit.Number)
+		return
+	}
+	line(w, "It holds no crypto unit's file: to restore it takes one that holds that master key, and its sealing key (--unit puts one in).")
+}
+
+// transfer shows how far a stream of known size is.
+type transfer struct {
+	*counter
+	done int64
+}
+
+func (i *invocation) transfer(what string, size int64) *transfer {
+	return &transfer{counter: i.counter(what+" (MiB)", int((size+1<<20-1)>>20))}
+}
+
+func (t *transfer) Write(b []byte) (int, error) {
+	t.done += int64(len(b))
+	t.show(int(t.done >> 20))
+	return len(b), nil
+}
+
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
