@@ -107,7 +107,8 @@ func (u *Unit) step(evidence *order.Evidence, step order.Step, kind order.Statem
 // ClearNew ends an order that a signed cancel (in the evidence) names: the new
 // register is cleared, the importer key erased, the order's number used, and
 // `cleared` stated. A unit that never accepted the order marks it as used.
-// Never once activated.
+// Never once activated. The order and what ends it are all the evidence that it
+// takes: a statement that somebody forged bars no cancel.
 func (u *Unit) ClearNew(evidence *order.Evidence) (order.SignedStatement, error) {
 	u.control.Lock()
 	defer u.control.Unlock()
@@ -123,7 +124,8 @@ func (u *Unit) ClearNew(evidence *order.Evidence) (order.SignedStatement, error)
 	if evidence == nil {
 		return none, refuse(order.ErrNotCancelled, "there is no evidence")
 	}
-	record, err := evidence.Verify(list)
+	ending := order.Evidence{Order: evidence.Order, Cancel: evidence.Cancel}
+	record, err := ending.Verify(list)
 	if err != nil {
 		return none, err
 	}

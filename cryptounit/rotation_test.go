@@ -224,6 +224,18 @@ func TestACancelledRotationLeavesNoKeyBehind(t *testing.T) {
 	c.refused(1, ErrPatternUnknown, func(u *Unit) error { return u.Check(blobs[1]) })
 }
 
+// TestAForgedStatementBarsNoCancel: the state takes statements unchecked, and no unit acts on one that is forged. What ends the
+// order needs none.
+func TestAForgedStatementBarsNoCancel(t *testing.T) {
+	c := initialised(t, 2, 1)
+	s := c.committed()
+	s.evidence.Statements[0].Signature[5] ^= 1
+	evidence := c.cancel(s, 1)
+	if _, err := c.unit(1).ClearNew(evidence); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheGeneratorGivesTheSameEnvelopesAgain(t *testing.T) {
 	c := newCast(t, 2, 1)
 	s := c.begin(order.Init, nil).accept()

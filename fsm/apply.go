@@ -195,6 +195,8 @@ func (t *tx) dispatch(command Command, table []byte) (Result, error) {
 		return t.removeUnit(c)
 	case *PaceRewrap:
 		return t.paceRewrap(c)
+	case *DisownStatement:
+		return t.disownStatement(c)
 	}
 	return Result{}, fmt.Errorf("%w: %T", ErrUndecodable, command)
 }

@@ -108,6 +108,8 @@ func newCommand(kind Kind) Command {
 		return new(PaceRewrap)
 	case KindCreateKeys:
 		return new(CreateKeys)
+	case KindDisownStatement:
+		return new(DisownStatement)
 	}
 	return nil
 }

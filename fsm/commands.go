@@ -31,6 +31,7 @@ const (
 	KindRemoveUnit        Kind = 24
 	KindPaceRewrap        Kind = 25
 	KindCreateKeys        Kind = 26
+	KindDisownStatement   Kind = 27
 )
 
 // A Command is a log entry's meaning. The implementations are the pointers to
@@ -194,6 +195,20 @@ type PaceRewrap struct {
 	At     Time    `cbor:"5,keyasint"`
 }
 
+// DisownStatement takes back what somebody else had the state believe of a
+// unit: its own node proposes it where it finds that the statement which the
+// state holds as the unit's last (Unit.Stated) does not bear the unit's
+// signature. The unit's generation is that of its report again. The state
+// believes it as it believes every statement: unchecked. It refuses
+// ErrStatementConflict if its last is another statement.
+type DisownStatement struct {
+	Number   uint32   `cbor:"1,keyasint"`
+	Identity Identity `cbor:"2,keyasint"`
+	Stated   Digest   `cbor:"3,keyasint"` // SHA-256 of Unit.Stated
+	Report   []byte   `cbor:"4,keyasint"` // SignedStatement, kind report
+	At       Time     `cbor:"5,keyasint"`
+}
+
 // Kind is 1.
 func (*Bootstrap) Kind() Kind { return KindBootstrap }
 
@@ -232,3 +247,6 @@ func (*RemoveUnit) Kind() Kind { return KindRemoveUnit }
 
 // Kind is 25.
 func (*PaceRewrap) Kind() Kind { return KindPaceRewrap }
+
+// Kind is 27.
+func (*DisownStatement) Kind() Kind { return KindDisownStatement }

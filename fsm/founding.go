@@ -1,10 +1,6 @@
 package fsm
 
-import (
-	"slices"
-
-	"tumbler/cryptounit/order"
-)
+import "slices"
 
 func (t *tx) bootstrap(c *Bootstrap) (Result, error) {
 	if err := understood(c.FeatureLevel); err != nil {
@@ -31,12 +27,11 @@ func (t *tx) bootstrap(c *Bootstrap) (Result, error) {
 }
 
 func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
-	signed, err := order.DecodeSignedStatement(c.Report)
+	s, err := reportOf(c.Number, c.Identity, c.Report)
 	if err != nil {
-		return Result{}, ErrStatementMalformed.with("%v", err)
+		return Result{}, err
 	}
-	s, err := signed.Decode()
-	if err != nil || s.Kind != order.ReportOnly || s.Unit != c.Number || Identity(signed.Identity) != c.Identity || Role(s.Report.Role) != c.Role {
+	if Role(s.Report.Role) != c.Role {
 		return Result{}, ErrStatementMalformed.with("the report is not of crypto unit %d", c.Number)
 	}
 	known := t.control.unit(c.Number)
@@ -50,10 +45,11 @@ func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
 	}
 	u := t.unit(c.Number)
 	if u.Identity != c.Identity {
-		u.Generation, u.Enrolled, u.Removed, u.Fenced = 0, Digest{}, Digest{}, Digest{}
+		u.Enrolled, u.Removed, u.Fenced, u.Stated = Digest{}, Digest{}, Digest{}, nil
 	}
 	u.Identity, u.Role, u.Location, u.API = c.Identity, c.Role, c.Location, c.API
-	u.Report, u.DiskFree, u.Seen, u.Generation = c.Report, c.DiskFree, c.At, max(u.Generation, s.Generation)
+	u.Report, u.DiskFree, u.Seen = c.Report, c.DiskFree, c.At
+	t.states(c.Number, s.Generation, c.Report)
 	// A unit carries orders out by their numbers: past the one that destroys a key, it has destroyed it.
 	t.noLongerKept(func(k RetiredKey) bool { return k.Destroyed != 0 && s.Report.LastOrder >= k.Destroyed }, c.Number)
 	t.notable()

@@ -10,14 +10,19 @@ import (
 // every member understands it; until then nobody proposes what an older member could not apply.
 //
 // Level 2: PaceRewrap, CreateKeys; orders of the kinds administrators and destroy-retired, and the list of retired keys.
-const FeatureLevel = 2
+//
+// Level 3: DisownStatement, and what brought a unit to its generation is kept.
+const FeatureLevel = 3
 
 // LevelOf is the feature level that a cluster must have before a command may be proposed.
 func LevelOf(kind Kind) uint32 {
-	if kind <= KindRemoveUnit {
+	switch {
+	case kind <= KindRemoveUnit:
 		return 1
+	case kind <= KindCreateKeys:
+		return 2
 	}
-	return 2
+	return levelStated
 }
 
 // allowed refuses a command of a level that the cluster does not have yet.
@@ -28,6 +33,9 @@ func (t *tx) allowed(command Command) error {
 	}
 	return nil
 }
+
+// levelStated is where Unit.Stated is kept.
+const levelStated = 3
 
 // levelRetired is where retired keys are listed, and orders of these kinds accepted.
 const levelRetired = 2

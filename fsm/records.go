@@ -49,6 +49,9 @@ type Unit struct {
 	Fenced     Digest   `cbor:"10,keyasint"` // order that left it behind; zero: not fenced
 	DiskFree   uint64   `cbor:"11,keyasint"`
 	Seen       Time     `cbor:"12,keyasint"` // last RegisterUnit
+	// Stated is what brought it to Generation: a report or a statement, DER, whose signature nobody has checked yet. Its own
+	// node does, before it believes that its unit was rolled back.
+	Stated []byte `cbor:"13,keyasint,omitempty"`
 }
 
 // IsEnrolled is true when an order named the unit and none removed it.

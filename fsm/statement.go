@@ -38,7 +38,7 @@ func (t *tx) submitStatement(c *SubmitStatement) (Result, error) {
 	if err := t.keep(s, c.Statement); err != nil {
 		return Result{}, ErrStatementMalformed.with("%v", err)
 	}
-	t.unit(s.Unit).Generation = s.Generation
+	t.states(s.Unit, s.Generation, c.Statement)
 	return Result{}, t.advance(c.At)
 }
 

@@ -112,8 +112,10 @@ func start(config Config, failed chan error) (n *Node, err error) {
 	}
 	n.replica = &replica{n.cluster, n.store}
 	n.stater = &stater{replica: n.replica, log: n.log.Named("unit"), troubled: n.troubled}
+	registrar := &registrar{config, n.unit, n.store, n.replica, n.stater, n.fail}
+	n.stater.refused = registrar.refused
 	n.calls = &calls{
-		cluster: n.cluster, unit: n.unit, store: n.store, registrar: &registrar{config, n.unit, n.replica, n.stater},
+		cluster: n.cluster, unit: n.unit, store: n.store, registrar: registrar,
 		disk: n.disk, planner: new(atomic.Pointer[rewrap.Planner]),
 	}
 	n.calls.handle()
@@ -282,7 +284,7 @@ func (n *Node) catchUp(ctx context.Context) error {
 	if !founded {
 		return fsm.ErrNotBootstrapped
 	}
-	if err := n.calls.registrar.checkGeneration(); err != nil {
+	if err := n.calls.registrar.checkGeneration(ctx); err != nil {
 		return err
 	}
 	return n.calls.registrar.register(ctx)

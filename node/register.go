@@ -14,28 +14,46 @@ import (
 	"tumbler/fsm"
 )
 
-// registrar makes this node's unit known to the state, at start and whenever an order is about to be judged.
+// registrar makes this node's unit known to the state, at start and whenever an order is about to be judged, and judges
+// whether the unit was rolled back.
 type registrar struct {
 	config  Config
 	unit    *cryptounit.Unit
-	replica *replica
+	store   *fsm.Store
+	replica agreement
 	stater  *stater
+	fail    func(error) // ends the node
 }
 
-// errRolledBack: an older sealed file was put back. The node stops.
-var errRolledBack = errors.New("the crypto unit's sealed file is older than what the unit has stated before: it was rolled back. " +
-	"Put the newest copy of the file back; if there is none, this unit must never serve again: remove it (`tumbler tke unenrol`), and start a new one on an empty data_dir")
+// agreement is the log, as who speaks for a unit needs it.
+type agreement interface {
+	// Propose returns once this node has applied the command; a refusal of the state is a *fsm.Refusal.
+	Propose(ctx context.Context, command fsm.Command) (fsm.Result, error)
+	// ReadIndex returns once this node's state holds everything that was committed before the call.
+	ReadIndex(ctx context.Context) error
+}
 
 // register proposes the unit's signed report.
 func (r *registrar) register(ctx context.Context) error {
 	return r.stater.alone(func() error { return r.propose(ctx) })
 }
 
+// propose does it once more if what the state held against the report was not of the unit.
 func (r *registrar) propose(ctx context.Context) error {
 	report, err := r.unit.Report()
 	if err != nil {
 		return err
 	}
+	if err = r.proposeReport(ctx, report); !errors.Is(err, fsm.ErrRolledBack) {
+		return err
+	}
+	if judged := r.judge(ctx, report); judged != nil {
+		return fmt.Errorf("%w: %w", judged, err)
+	}
+	return r.proposeReport(ctx, report)
+}
+
+func (r *registrar) proposeReport(ctx context.Context, report order.SignedStatement) error {
 	der, err := report.Encode()
 	if err != nil {
 		return err
@@ -43,7 +61,7 @@ func (r *registrar) propose(ctx context.Context) error {
 	free, _ := diskFree(r.config.DataDir)
 	_, err = r.replica.Propose(ctx, &fsm.RegisterUnit{
 		Number:   r.config.Number,
-		Identity: fsm.Identity(r.unit.Status().Identity),
+		Identity: fsm.Identity(report.Identity),
 		Role:     fsm.Role(unitRole(r.config.Role)),
 		Location: r.config.Location,
 		API:      net.JoinHostPort(r.config.Listen.Advertise, strconv.Itoa(r.config.Listen.API)),
@@ -51,25 +69,7 @@ func (r *registrar) propose(ctx context.Context) error {
 		DiskFree: free,
 		At:       fsm.TimeOf(time.Now()),
 	})
-	if errors.Is(err, fsm.ErrRolledBack) {
-		return fmt.Errorf("%w: %w", errRolledBack, err)
-	}
 	return err
-}
-
-// checkGeneration refuses to go on with a sealed file older than the state has seen. The replica must be up to date.
-func (r *registrar) checkGeneration() error {
-	view, err := r.replica.store.View()
-	if err != nil {
-		return err
-	}
-	defer view.Close()
-	status := r.unit.Status()
-	known, ok := view.Unit(r.config.Number)
-	if ok && known.Identity == fsm.Identity(status.Identity) && status.Generation < known.Generation {
-		return fmt.Errorf("%w (generation %d, stated %d)", errRolledBack, status.Generation, known.Generation)
-	}
-	return nil
 }
 
 func unitRole(role string) order.Role {

@@ -17,10 +17,12 @@ import (
 // that looks like a unit that was rolled back.
 type stater struct {
 	mu      sync.Mutex
-	replica *replica
+	replica agreement
 	log     hclog.Logger
 	// troubled is told why a unit could not write its file.
 	troubled func(error)
+	// refused is told of what the state refused, and says what that means.
+	refused func(context.Context, order.SignedStatement, error) error
 }
 
 // State has the unit say something and proposes it.
@@ -56,7 +58,7 @@ func (s *stater) stateWith(ctx context.Context, say func() (order.SignedStatemen
 		return err
 	}
 	if _, err := s.replica.Propose(ctx, command); err != nil {
-		return fmt.Errorf("stating %v: %w", said.Kind, err)
+		return fmt.Errorf("stating %v: %w", said.Kind, s.refused(ctx, statement, err))
 	}
 	s.log.Debug("the unit stated", "statement", said.Kind.String(), "order", said.Order.String(), "generation", said.Generation)
 	return nil

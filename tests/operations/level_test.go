@@ -42,7 +42,7 @@ func TestTheFeatureLevelRisesWithTheLastNode(t *testing.T) {
 	}
 	c.WaitFor("the feature level to rise", func() (bool, string) {
 		l := level()
-		return l == 2, fmt.Sprint(l)
+		return l == 3, fmt.Sprint(l)
 	})
 	if err := ask(); !client.HasCode(err, "not_rewrapping") { // it is understood, and too late
 		t.Errorf("after the last node was replaced the answer is %v", err)
