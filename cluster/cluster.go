@@ -168,8 +168,8 @@ func (c *Cluster) members(here local) Handler {
 	}
 }
 
-func (c *Cluster) startRaft() error {
-	logger := quiet{c.cfg.Logger.Named("raft"), c.orderly.Load}
+// raftConfig is what Raft is told.
+func (c *Cluster) raftConfig(logger hclog.Logger) *raft.Config {
 	conf := raft.DefaultConfig()
 	conf.LocalID = serverID(c.cfg.Number)
 	conf.Logger = logger
@@ -183,7 +183,16 @@ func (c *Cluster) startRaft() error {
 	conf.SnapshotThreshold = ^uint64(0) // snapshots come by bytes, see snapshotLoop
 	conf.ShutdownOnRemove = false
 	conf.NoLegacyTelemetry = true
+	return conf
+}
 
+// cachedLog is the log as Raft has it: the newest entries, which followers are about to be sent, are not read from disk.
+func (c *Cluster) cachedLog() (*raft.LogCache, error) {
+	return raft.NewLogCache(c.cfg.Sizes.LogCache, writing{c.log, c.fail})
+}
+
+func (c *Cluster) startRaft() error {
+	logger := quiet{c.cfg.Logger.Named("raft"), c.orderly.Load}
 	waiting := &backlog{limit: c.cfg.Sizes.ApplyBacklog, applied: c.cfg.FSM.AppliedIndex, wait: c.cfg.FSM.WaitApplied}
 	waiting.committed = func() uint64 {
 		if r := c.live.Load(); r != nil {
@@ -192,7 +201,7 @@ func (c *Cluster) startRaft() error {
 		return 0
 	}
 	c.log.room = func(index uint64, bytes int64) { waiting.room(c.ctx, index, bytes) }
-	cached, err := raft.NewLogCache(c.cfg.Sizes.LogCache, writing{c.log, c.fail})
+	cached, err := c.cachedLog()
 	if err != nil {
 		return err
 	}
@@ -203,7 +212,7 @@ func (c *Cluster) startRaft() error {
 		Timeout:                 max(c.cfg.Timeouts.Call, 10*time.Second),
 		MsgpackUseNewTimeFormat: true,
 	}))
-	r, err := raft.NewRaft(conf, &applier{fsm: c.cfg.FSM, last: c.last, fail: c.fail}, cached, c.log.bolt, c.snapshots, c.transport)
+	r, err := raft.NewRaft(c.raftConfig(logger), &applier{fsm: c.cfg.FSM, last: c.last, fail: c.fail}, cached, c.log.bolt, c.snapshots, c.transport)
 	if err != nil {
 		return errors.Join(fmt.Errorf("start raft: %w", err), c.transport.Close())
 	}

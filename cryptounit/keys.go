@@ -77,9 +77,9 @@ func (c *content) open(blob []byte) ([]byte, error) {
 	return material, nil
 }
 
-// seal returns one blob a pattern, all with the same material, each opened
+// sealUnder returns one blob a pattern, all with the same material, each opened
 // again and compared.
-func (u *Unit) seal(h Header, material []byte, under []masterkey.Pattern) (blobs [][]byte, err error) {
+func (u *Unit) sealUnder(h Header, material []byte, under []masterkey.Pattern) (blobs [][]byte, err error) {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	if u.stopped != nil {
@@ -148,14 +148,14 @@ func (u *Unit) GenerateKey(h Header, size int, under ...masterkey.Pattern) ([][]
 	}
 	material := make([]byte, size)
 	defer erase(material)
-	random(madeOf(h.Use), material)
-	return u.seal(h, material, under)
+	inSecret(func() { random(madeOf(h.Use), material) })
+	return u.sealUnder(h, material, under)
 }
 
 // ImportKey seals what a caller brought, under each pattern. The caller erases
 // its copy.
 func (u *Unit) ImportKey(h Header, material []byte, under ...masterkey.Pattern) ([][]byte, error) {
-	return u.seal(h, material, under)
+	return u.sealUnder(h, material, under)
 }
 
 // Export returns the payload of a blob of UseStandard; any other is ErrUse.

@@ -88,9 +88,13 @@ func Open(config Config) (*Unit, error) {
 
 // blank is a unit in imprint mode with a fresh identity.
 func blank(number uint32, role order.Role, generation uint64) (*content, error) {
-	seed := make([]byte, ed25519.SeedSize)
-	random(madeIdentity, seed)
-	identity, err := secretOf(seed)
+	var identity *secret
+	var err error
+	inSecret(func() {
+		seed := make([]byte, ed25519.SeedSize)
+		random(madeIdentity, seed)
+		identity, err = secretOf(seed)
+	})
 	if err != nil {
 		return nil, err
 	}

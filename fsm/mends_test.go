@@ -2,10 +2,13 @@ package fsm
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"sync"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"tumbler/cryptounit/order"
 )
@@ -284,5 +287,46 @@ func TestCloseWaitsForViewsAlone(t *testing.T) {
 	}
 	if v, err := s.store.View(); v != nil || !errors.Is(err, ErrStopped) {
 		t.Errorf("%v, %v", v, err)
+	}
+}
+
+// TestAfterTheFlipABadReplicaIsOnlyRepaired: a blob that does not open is then this replica's fault, for it was verified. Nobody
+// is asked, nothing is blocked, and the good bytes mend whoever lacks them.
+func TestAfterTheFlipABadReplicaIsOnlyRepaired(t *testing.T) {
+	w := rotating(t, 2)
+	r, _, _ := w.evidence()
+	statement := &order.Statement{
+		Kind: order.CannotOpen, Cluster: w.cluster, Incarnation: 1, Order: order.Digest(r.Order), Unit: 3, Generation: 1000,
+		Blob: &order.BlobName{Number: 1, Class: order.KMS, Digest: order.Digest{1}},
+	}
+	said, err := order.SignStatement(statement, w.units[2].Status().Identity, func([]byte) []byte { return make([]byte, ed25519.SignatureSize) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	doesNotOpen := w.statement(*said, nil)
+	w.rewrap(1, 2)
+	w.until(StateActivating)
+	for _, state := range []RotationState{StateActivating, StateComplete} {
+		w.until(state)
+		w.refuses(t, refusal{"a blob does not open", doesNotOpen, ErrNotAwaited})
+		v := w.view()
+		epoch := v.CurrentEpoch()
+		good, err := v.Blob(epoch, 1)
+		v.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := bytes.Clone(good.Blob)
+		bad[len(bad)-1] ^= 1
+		if err := w.store.db.Set(blobKey(epoch, 1), bad, pebble.NoSync); err != nil {
+			t.Fatal(err)
+		}
+		w.must(&RepairBlob{Key: ID{1}, Version: 1, Epoch: epoch, Number: 1, Blob: good.Blob})
+		v = w.view()
+		mended, err := v.Blob(epoch, 1)
+		v.Close()
+		if err != nil || !bytes.Equal(mended.Blob, good.Blob) || w.rotationState() != state {
+			t.Errorf("%v: the replica was not mended, or the rotation is %v: %v", state, w.rotationState(), err)
+		}
 	}
 }

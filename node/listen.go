@@ -26,13 +26,22 @@ func listen(key, host string, port int) (net.Listener, error) {
 	return l, nil
 }
 
+// healthPort opens the one port without TLS, which the configuration names so.
+func healthPort(l Listen) (net.Listener, error) {
+	return listen("listen.health_loopback_plaintext", "127.0.0.1", l.Health)
+}
+
 // server is an HTTP server that is shut down in order.
 type server struct {
 	http *http.Server
 	done chan error
 }
 
-func serve(l net.Listener, handler http.Handler, config *tls.Config, log hclog.Logger) *server {
+// serve serves a port, without TLS only one that is bound to loopback.
+func serve(l net.Listener, handler http.Handler, config *tls.Config, log hclog.Logger) (*server, error) {
+	if at, ok := l.Addr().(*net.TCPAddr); config == nil && (!ok || !at.IP.IsLoopback()) {
+		return nil, fmt.Errorf("%s: nothing is served without TLS but on loopback", l.Addr())
+	}
 	s := &server{
 		http: &http.Server{
 			Handler:           handler,
@@ -56,7 +65,7 @@ func serve(l net.Listener, handler http.Handler, config *tls.Config, log hclog.L
 		}
 		s.done <- err
 	}()
-	return s
+	return s, nil
 }
 
 // close waits for calls under way, for a moment.

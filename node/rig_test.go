@@ -184,13 +184,13 @@ func (r *rig) rotation() fsm.Rotation {
 }
 
 // until has the nodes converge, one step after the other, until the rotation is in a state.
-func (r *rig) until(state fsm.RotationState, idle ...*rigged) {
+func (r *rig) until(state fsm.RotationState) {
 	r.t.Helper()
 	for acted := true; acted && r.rotation().State != state; {
 		acted = false
 		for _, n := range r.nodes {
-			if len(idle) > 0 && n == idle[0] || r.rotation().State == state {
-				continue
+			if r.rotation().State == state {
+				break
 			}
 			did, err := n.converger.step(r.t.Context())
 			if err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -26,15 +27,16 @@ func (n *Node) openServers(tls *apiCredentials) ([]*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	healthPort, err := listen("listen.health_loopback_plaintext", "127.0.0.1", n.config.Listen.Health)
+	plain, err := healthPort(n.config.Listen)
 	if err != nil {
-		apiPort.Close()
+		return nil, errors.Join(err, apiPort.Close())
+	}
+	one, err := serve(tap.Listener("api", apiPort), api, tls.server(), n.log.Named("api"))
+	if err != nil {
 		return nil, err
 	}
-	return []*server{
-		serve(tap.Listener("api", apiPort), api, tls.server(), n.log.Named("api")),
-		serve(healthPort, health, nil, n.log.Named("health")),
-	}, nil
+	other, err := serve(plain, health, nil, n.log.Named("health"))
+	return []*server{one, other}, err
 }
 
 // apiHandler puts the interfaces of the API port side by side.
