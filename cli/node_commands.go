@@ -16,7 +16,11 @@ func nodeCommands(s Streams) *urfave.Command {
 			Description: "The configuration names the unit, its ports, certificates and data folder; configs/ explains every key.\n" +
 				"A new node serves nothing until `cluster bootstrap` or `cluster join` makes it a member.\n\n" +
 				"Example:\n   tumbler node run --config /etc/tumbler/node.yaml",
-			Flags:  join([]urfave.Flag{text("config", "configuration `FILE`"), &urfave.BoolFlag{Name: "check", Usage: "look at the configuration and its files, and run nothing"}}, outputFlags()),
+			Flags: join([]urfave.Flag{
+				text("config", "configuration `FILE`"),
+				&urfave.BoolFlag{Name: "check", Usage: "look at the configuration and its files, and run nothing"},
+				&urfave.BoolFlag{Name: "stand-by", Usage: "follow the cluster and answer for the crypto unit, and nothing else: so that one that was rolled back can be zeroized"},
+			}, outputFlags()),
 			Action: action(s, nodeRun),
 		}},
 	}

@@ -19,6 +19,7 @@ func runNode(ctx context.Context, i *invocation, path string) error {
 	if i.flag("check") {
 		return i.done(map[string]string{"config": path}, "The configuration is valid: "+path)
 	}
+	config.StandBy = i.flag("stand-by")
 	err = node.Run(ctx, config)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // a signal asked for the end

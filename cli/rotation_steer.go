@@ -65,22 +65,27 @@ func rotationActivate(ctx context.Context, i *invocation) error {
 }
 
 func approve(ctx context.Context, admin *client.Client, approval order.Approval, keys []*workstation.SigKey) error {
-	der, err := approval.Encode()
+	signed, err := signedApproval(approval, keys)
 	if err != nil {
 		return err
+	}
+	_, err = admin.Approve(ctx, approval.Order.String(), signed)
+	return err
+}
+
+// signedApproval gives the DER.
+func signedApproval(approval order.Approval, keys []*workstation.SigKey) ([]byte, error) {
+	der, err := approval.Encode()
+	if err != nil {
+		return nil, err
 	}
 	signed := order.SignedApproval{Approval: der}
 	for _, key := range keys {
 		if err := signed.Sign(key); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	encoded, err := signed.Encode()
-	if err != nil {
-		return err
-	}
-	_, err = admin.Approve(ctx, approval.Order.String(), encoded)
-	return err
+	return signed.Encode()
 }
 
 func rotationCancel(ctx context.Context, i *invocation) error {

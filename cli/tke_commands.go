@@ -14,7 +14,7 @@ func tkeCommands(s Streams) *urfave.Command {
 			sigKeyCommands(s),
 			unitCommands(s),
 			administratorCommands(s),
-			[]*urfave.Command{autoInitCommand(s), autoRotateCommand(s), autoRecoverCommand(s), enrolCommand(s), unenrolCommand(s),
+			[]*urfave.Command{autoInitCommand(s), autoRotateCommand(s), autoRecoverCommand(s), enrolCommand(s), unenrolCommand(s), zeroizeCommand(s),
 				rotationCommands(s), retiredCommands(s)},
 		),
 	}

@@ -14,6 +14,15 @@ import (
 
 // verifiedReport checks that a unit signed its report with an identity, and reads it.
 func verifiedReport(u client.Unit, identity order.Identity) (*order.Report, error) {
+	statement, err := verifiedStatement(u, identity)
+	if err != nil {
+		return nil, err
+	}
+	return statement.Report, nil
+}
+
+// verifiedStatement is verifiedReport with the unit's generation beside it.
+func verifiedStatement(u client.Unit, identity order.Identity) (*order.Statement, error) {
 	if len(u.Report) == 0 {
 		why := u.Error
 		if why == "" {
@@ -32,7 +41,7 @@ func verifiedReport(u client.Unit, identity order.Identity) (*order.Report, erro
 	if statement.Kind != order.ReportOnly || statement.Report == nil || statement.Unit != u.Number {
 		return nil, fmt.Errorf("its report is a statement %v of unit %d", statement.Kind, statement.Unit)
 	}
-	return statement.Report, nil
+	return statement, nil
 }
 
 // initReports reads and checks the report of every unit that an init order names: its current register must be empty.

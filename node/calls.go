@@ -24,6 +24,7 @@ const (
 	callReport            = "unit-report"
 	callSetAdministrators = "unit-set-administrators"
 	callRegister          = "unit-register"
+	callZeroize           = "unit-zeroize"
 	callDigest            = "state-digest"
 	callFound             = "rewrap-found"
 	callFeatureLevel      = "feature-level"
@@ -61,6 +62,7 @@ func (c *calls) handle() {
 	c.cluster.Handle(callFeatureLevel, answerFeatureLevel)
 	c.disk.handle(c.cluster)
 	c.cluster.Handle(callSetAdministrators, c.setAdministrators)
+	c.cluster.Handle(callZeroize, c.zeroize)
 	c.cluster.Handle(callStanding, c.standing)
 	c.cluster.Handle(callUnitFile, c.unitFile)
 	c.cluster.Handle(callRegister, func(ctx context.Context, _ uint32, _ []byte) ([]byte, error) {

@@ -36,6 +36,10 @@ type Config struct {
 	Disk     Disk     `yaml:"disk"`
 	Timeouts Timeouts `yaml:"timeouts"`
 	Log      Log      `yaml:"log"`
+
+	// StandBy is no key of the file but a flag of the command: the node follows its cluster and answers for its unit, and
+	// does nothing else, so that a unit that was rolled back can be zeroized.
+	StandBy bool `yaml:"-"`
 }
 
 // Listen says where the node listens. A port that is 0 or left out is the default for the unit's number.

@@ -113,6 +113,9 @@ func start(config Config, failed chan error) (n *Node, err error) {
 	n.replica = &replica{n.cluster, n.store}
 	n.stater = &stater{replica: n.replica, log: n.log.Named("unit"), troubled: n.troubled}
 	registrar := &registrar{config, n.unit, n.store, n.replica, n.stater, n.fail}
+	if config.StandBy {
+		registrar.fail = func(error) {} // that is why it stands by
+	}
 	n.stater.refused = registrar.refused
 	n.calls = &calls{
 		cluster: n.cluster, unit: n.unit, store: n.store, registrar: registrar,
@@ -235,28 +238,16 @@ func (n *Node) close() error {
 	return errors.Join(n.cluster.Close(), n.store.Close(), n.unit.Close(), n.locked.Close())
 }
 
-// join waits until this node belongs to a cluster and its state is up to date, makes its unit known, and then begins to
-// converge, to judge and to serve.
+// join waits until this node has arrived, and then begins to converge, to judge and to serve.
 func (n *Node) join(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := n.catchUp(ctx)
-		if err == nil {
-			break
-		}
-		if errors.Is(err, errRolledBack) || errors.Is(err, fsm.ErrIdentityChanged) {
-			n.fail(err)
-			return
-		}
-		if n.cluster.Bootstrapped() {
-			n.log.Debug("not up to date yet", "error", err)
-		}
-		_, changed := n.store.Watch()
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		case <-time.After(retryAfter):
-		}
+	if n.config.StandBy {
+		n.log.Warn(standsBy)
+		return
+	}
+	a := arrival{bootstrapped: n.cluster.Bootstrapped, replica: n.replica, store: n.store, registrar: n.calls.registrar, log: n.log}
+	if err := a.wait(ctx); err != nil {
+		n.fail(err)
+		return
 	}
 	if ctx.Err() != nil {
 		return
@@ -267,28 +258,8 @@ func (n *Node) join(ctx context.Context) {
 	n.begin(ctx)
 }
 
-// catchUp: a node applies up to an index that a quorum confirmed after the start.
-func (n *Node) catchUp(ctx context.Context) error {
-	if !n.cluster.Bootstrapped() {
-		return cluster.ErrNotBootstrapped
-	}
-	if err := n.replica.ReadIndex(ctx); err != nil {
-		return err
-	}
-	view, err := n.store.View()
-	if err != nil {
-		return err
-	}
-	founded := view.ServiceState().Bootstrapped
-	view.Close()
-	if !founded {
-		return fsm.ErrNotBootstrapped
-	}
-	if err := n.calls.registrar.checkGeneration(ctx); err != nil {
-		return err
-	}
-	return n.calls.registrar.register(ctx)
-}
+// standsBy is why a node that stands by does not serve.
+const standsBy = "the node stands by: its crypto unit answers for itself and can be zeroized (`tumbler tke cryptounit-zeroize`), and does nothing else"
 
 // begin starts what works on the state.
 func (n *Node) begin(ctx context.Context) {
@@ -332,6 +303,8 @@ func (n *Node) notReady() string {
 	switch {
 	case !n.cluster.Bootstrapped():
 		return cluster.ErrNotBootstrapped.Error()
+	case n.config.StandBy:
+		return standsBy
 	case !n.joinedYet.Load():
 		return "the node is catching up with its cluster"
 	}
@@ -357,6 +330,8 @@ func (n *Node) unitNotReady(view *fsm.View) string {
 	switch {
 	case !ok:
 		return "the crypto unit is not known to the cluster yet"
+	case u.IsEnrolled() && u.Identity != fsm.Identity(n.unit.Status().Identity):
+		return fmt.Sprintf("the crypto unit is not the one that is enrolled, it was zeroized: `tumbler tke unenrol --units %d` takes the former one out", u.Number)
 	case u.IsFenced():
 		return "the crypto unit is fenced: it converges first"
 	case pattern.IsZero():

@@ -14,7 +14,7 @@ import (
 
 // errRolledBack: an older sealed file was put back. The node stops.
 var errRolledBack = errors.New("the crypto unit's sealed file is older than what the unit has stated before: it was rolled back. " +
-	"Put the newest copy of the file back; if there is none, this unit must never serve again: remove it (`tumbler tke unenrol`), and start a new one on an empty data_dir")
+	"Put the newest copy of the file back; if there is none, this unit must never serve again: have it zeroized (`tumbler node run --stand-by`, `tumbler tke cryptounit-zeroize`), remove it (`tumbler tke unenrol`), and start a new one on an empty data_dir")
 
 // checkGeneration refuses to go on with a sealed file older than what its unit has signed. The replica must be up to date.
 func (r *registrar) checkGeneration(ctx context.Context) error {

@@ -79,6 +79,9 @@ type Units interface {
 	// SetAdministrators hands order.Administrators (DER) and signatures (order.Signature, DER) to a unit in imprint
 	// mode, which checks them itself.
 	SetAdministrators(ctx context.Context, number uint32, administrators []byte, signatures [][]byte) error
+	// Zeroize hands an approval (order.SignedApproval, DER; empty for a unit in imprint mode) to a unit, which checks it
+	// itself, and gives the report of what the unit is then.
+	Zeroize(ctx context.Context, number uint32, approval []byte) ([]byte, error)
 	// Refresh has units register again, so that the state judges an order by what is so now, and returns those whose
 	// disk has no room for a second epoch. Those that do not answer are in the error; the others have registered.
 	Refresh(ctx context.Context, units []uint32) (short []uint32, err error)

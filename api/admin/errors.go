@@ -68,6 +68,7 @@ const (
 	codeGeneration  client.Code = "generation"
 	codeGone        client.Code = "client_gone"
 	codeNoMajority  client.Code = "no_majority"
+	codeLastHolder  client.Code = "last_holder"
 
 	codeTooManyAdministrators client.Code = "too_many_administrators"
 	codeAdministratorExists   client.Code = "administrator_exists"

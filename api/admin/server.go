@@ -62,6 +62,7 @@ func (s *Server) routes() map[string]map[string]http.HandlerFunc {
 
 		"/units":                         {"GET": get(s, s.units)},
 		"/units/{number}/administrators": {"POST": post(s, s.setAdministrators)},
+		"/units/{number}/zeroize":        {"POST": post(s, s.zeroize)},
 
 		"/orders/context":            {"GET": get(s, s.orderContext)},
 		"/orders":                    {"POST": post(s, s.submitOrder)},

@@ -38,6 +38,7 @@ type world struct {
 	refreshed []uint32
 	silent    map[uint32]bool
 	set       map[uint32]bool // units that were given administrators
+	zeroized  []uint32
 	registers map[uint32]masterkey.Registers
 	unitList  map[uint32]*order.Administrators
 }
@@ -200,6 +201,14 @@ func (w *world) SetAdministrators(_ context.Context, number uint32, list []byte,
 	decoded, err := order.DecodeAdministrators(list)
 	w.unitList[number] = decoded
 	return err
+}
+
+func (w *world) Zeroize(_ context.Context, number uint32, _ []byte) ([]byte, error) {
+	w.mu.Lock()
+	w.zeroized = append(w.zeroized, number)
+	w.unitList[number], w.registers[number] = &order.Administrators{}, masterkey.Empty()
+	w.mu.Unlock()
+	return w.Report(w.t.Context(), number)
 }
 
 func (w *world) Refresh(_ context.Context, units []uint32) ([]uint32, error) {

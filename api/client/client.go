@@ -114,6 +114,11 @@ func (c *Client) SetAdministrators(ctx context.Context, number uint32, r SetAdmi
 	return call[UnitAnswer](ctx, c, request{method: http.MethodPost, path: path, effect: idempotent}, r)
 }
 
+// Zeroize clears everything in a unit, which is then a new one.
+func (c *Client) Zeroize(ctx context.Context, number uint32, r ZeroizeRequest) (Zeroized, error) {
+	return call[Zeroized](ctx, c, request{method: http.MethodPost, path: fmt.Sprintf("/units/%d/zeroize", number), effect: changes}, r)
+}
+
 // OrderContext gives what a workstation needs to make an order.
 func (c *Client) OrderContext(ctx context.Context) (OrderContext, error) {
 	return call[OrderContext](ctx, c, request{method: http.MethodGet, path: "/orders/context"}, nil)

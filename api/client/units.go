@@ -80,6 +80,23 @@ type UnitAnswer struct {
 	Unit Unit `json:"unit"`
 }
 
+// ZeroizeRequest clears everything in a unit (POST units/{n}/zeroize): registers, retired keys, administrators, identity.
+type ZeroizeRequest struct {
+	// Approval is an order.SignedApproval (DER) of the unit's own signature threshold, for the unit at its present
+	// generation. Absent for a unit in imprint mode.
+	Approval []byte `json:"approval,omitempty"`
+	// MasterKey is asked for where no other unit that answers holds the master key: its verification pattern.
+	MasterKey string `json:"master_key,omitempty"`
+}
+
+// Zeroized is a unit that is a new one.
+type Zeroized struct {
+	Number uint32 `json:"number"`
+	Former string `json:"former_identity"` // hex
+	// Report is a fresh one, signed by the new identity (SignedStatement, DER): imprint mode, both registers Empty.
+	Report []byte `json:"report"`
+}
+
 // StatementSeen is the last statement of a unit that the state holds for an order.
 type StatementSeen struct {
 	Kind       string     `json:"kind"` // ready, generated, loaded, committed, verified, activated, cleared, cannot-open

@@ -21,6 +21,7 @@ func wireTypes() map[string]any {
 		"digest_report": &DigestReport{}, "log": &Log{}, "tokens": &Tokens{}, "create_token_request": &CreateTokenRequest{},
 		"created_token": &CreatedToken{}, "units": &Units{}, "unit_answer": &UnitAnswer{},
 		"set_administrators_request": &SetAdministratorsRequest{}, "order_context": &OrderContext{},
+		"zeroize_request": &ZeroizeRequest{}, "zeroized": &Zeroized{},
 		"submit_order_request": &SubmitOrderRequest{}, "submitted_order": &SubmittedOrder{},
 		"approval_request": &ApprovalRequest{}, "dry_run": &DryRun{}, "rotation_status": &RotationStatus{},
 		"rotations": &Rotations{}, "receipt": &Receipt{}, "api_keys": &APIKeys{},

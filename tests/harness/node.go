@@ -23,8 +23,8 @@ type Node struct {
 
 	low, reserve int // disk section of its configuration, in MiB
 
-	// Env is added to the environment of the process at its next start.
-	Env []string
+	// Env is added to the environment of the process at its next start, Flags to its command.
+	Env, Flags []string
 
 	command *exec.Cmd
 	ended   chan struct{} // closed when the process has ended
@@ -98,7 +98,7 @@ func (n *Node) start(t testing.TB, binary string) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	n.command = exec.Command(binary, "node", "run", "--config", filepath.Join(n.Dir, "node.yaml"))
+	n.command = exec.Command(binary, append([]string{"node", "run", "--config", filepath.Join(n.Dir, "node.yaml")}, n.Flags...)...)
 	n.command.Env = append(append(os.Environ(), "TUMBLER_HOLD="+filepath.Dir(n.Dir)), n.Env...) // see Hold
 	n.command.Stdout, n.command.Stderr, n.command.SysProcAttr = log, log, lifeline()
 	if err := n.command.Start(); err != nil {

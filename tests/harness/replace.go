@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -30,6 +31,22 @@ func (c *Cluster) Replace(number uint32) {
 	}
 	if err := os.RemoveAll(n.DataDir()); err != nil {
 		c.t.Fatal(err)
+	}
+	n.start(c.t, c.binary)
+	c.waitHealthy(n, "/healthz")
+}
+
+// Part takes the log and the store of a node that has ended, and starts it: its unit belongs to no cluster's member any more.
+func (c *Cluster) Part(number uint32) {
+	c.t.Helper()
+	n := c.Node(number)
+	if n.Running() {
+		c.t.Fatalf("node %d runs, and cannot be parted from its cluster", number)
+	}
+	for _, name := range []string{"raft", "state"} {
+		if err := os.RemoveAll(filepath.Join(n.DataDir(), name)); err != nil {
+			c.t.Fatal(err)
+		}
 	}
 	n.start(c.t, c.binary)
 	c.waitHealthy(n, "/healthz")

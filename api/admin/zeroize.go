@@ -1,0 +1,95 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+
+	"tumbler/api/client"
+	"tumbler/cryptounit/order"
+	"tumbler/fsm"
+)
+
+// zeroize hands the approval of a unit's own administrators to the unit. Nothing of it goes through the state: a unit that was
+// rolled back, or is of no use to anybody, is cleared all the same.
+func (s *Server) zeroize(ctx context.Context, r request, in client.ZeroizeRequest) (client.Zeroized, error) {
+	none := client.Zeroized{}
+	number, err := pathNumber(r)
+	if err != nil {
+		return none, err
+	}
+	known, err := s.unit(ctx, number)
+	if err != nil {
+		return none, err
+	}
+	live, err := s.b.Units.Report(ctx, number)
+	if err != nil {
+		return none, err
+	}
+	said, err := readReport(live, known)
+	if err != nil {
+		return none, &client.Error{Code: "identity_changed", Message: fmt.Sprintf("crypto unit %d does not show the identity that the cluster knows: %v", number, err),
+			Hint: "if it was zeroized already, remove the former one: `tumbler tke unenrol`"}
+	}
+	if err := approved(known, said, in.Approval); err != nil {
+		return none, err
+	}
+	if err := s.notTheLast(ctx, number, said, in.MasterKey); err != nil {
+		return none, err
+	}
+	report, err := s.b.Units.Zeroize(ctx, number, in.Approval)
+	return client.Zeroized{Number: number, Former: hexText(known.Identity), Report: report}, err
+}
+
+// approved checks what the unit will: as many signatures as its own list asks for, for this unit as it is now.
+func approved(known fsm.Unit, said *order.Statement, der []byte) error {
+	list, err := order.DecodeAdministrators(said.Report.Administrators)
+	switch {
+	case err != nil:
+		return err
+	case list.Imprint() && len(der) > 0:
+		return invalid("crypto unit %d is in imprint mode, and asks for no approval", said.Unit)
+	case list.Imprint():
+		return nil
+	case len(der) == 0:
+		return &order.TooFewError{Have: 0, Need: int(list.Signature)}
+	}
+	signed, err := parseApproval(der)
+	if err != nil {
+		return err
+	}
+	if err := signed.check(said.Report.Administrators); err != nil {
+		return err
+	}
+	switch a := signed.approval; {
+	case a.Step != order.StepZeroize || a.Unit != order.Identity(known.Identity):
+		return invalid("it is an approval of %v of unit %v", a.Step, a.Unit)
+	case a.Generation != said.Generation:
+		return &client.Error{Code: codeGeneration, Message: fmt.Sprintf("the approval is for crypto unit %d at generation %d, and it is at %d by now", said.Unit, a.Generation, said.Generation), Hint: "run the same command again"}
+	}
+	return nil
+}
+
+// notTheLast refuses to lose the master key, unless it is asked for by its pattern. Units that do not answer do not count:
+// nobody knows what they hold.
+func (s *Server) notTheLast(ctx context.Context, number uint32, said *order.Statement, named string) error {
+	var pattern fsm.Pattern
+	if err := s.peek(func(v View) error { pattern = v.Cluster().Pattern; return nil }); err != nil {
+		return err
+	}
+	key, registers := hexText(pattern), said.Report.Registers
+	if pattern == (fsm.Pattern{}) || hexText(registers.CurrentPattern) != key && hexText(registers.NewPattern) != key || named == key {
+		return nil
+	}
+	known, err := s.knownUnits()
+	if err != nil {
+		return err
+	}
+	for _, u := range s.readings(ctx, known) {
+		if u.Number != number && u.Enrolled && u.Report != nil && (u.Registers.Current.Pattern == key || u.Registers.New.Pattern == key) {
+			return nil
+		}
+	}
+	return &client.Error{Code: codeLastHolder,
+		Message: fmt.Sprintf("crypto unit %d is the last one that answers and holds the master key %s: without it every key of the instance is lost", number, key),
+		Hint:    "start other units that hold it, or give them the key (`tumbler tke auto-recover`); to destroy it all the same, name it: --destroy-master-key " + key}
+}

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"tumbler/api/client"
+	"tumbler/cli/workstation"
+	"tumbler/cryptounit/masterkey"
+	"tumbler/cryptounit/order"
+)
+
+func zeroizeCommand(s Streams) *urfave.Command {
+	return &urfave.Command{
+		Name:  "cryptounit-zeroize",
+		Usage: "clear everything in crypto units: registers, retired keys, administrators, identity",
+		Description: "The unit is then a new one in imprint mode: `tumbler tke unenrol` takes the former one out of the instance, and `enrol` and\n" +
+			"`auto-recover` bring the new one in. As many of its own administrators sign as its signature threshold asks for; in imprint\n" +
+			"mode none. The last unit that holds the master key is cleared only if --destroy-master-key names that key.\n\n" +
+			"A unit that was rolled back ends its node: start that with `tumbler node run --stand-by` first.\n\n" +
+			"Example:\n   tumbler tke cryptounit-zeroize --units 5",
+		Flags: signFlags(
+			text("units", "CRYPTO UNIT `NUM`s, separated by spaces or commas"),
+			text("destroy-master-key", "verification `PATTERN` of the instance's master key: it may go, and every key with it"),
+			yesFlag("the units are zeroized"),
+		),
+		Action: action(s, zeroize),
+	}
+}
+
+// zeroizedUnit is a unit that is a new one.
+type zeroizedUnit struct {
+	Number   uint32 `json:"number"`
+	Former   string `json:"former_identity"`
+	Identity string `json:"identity"`
+}
+
+// zeroizing is what is zeroized: a unit as it signed that it is.
+type zeroizing struct {
+	unit     client.Unit
+	identity order.Identity
+	said     *order.Statement
+	list     *order.Administrators
+}
+
+func zeroize(ctx context.Context, i *invocation) error {
+	chosen, err := i.unitNumbers("units")
+	if err != nil {
+		return err
+	}
+	if len(chosen) == 0 {
+		return i.usage("no CRYPTO UNIT NUM was given: name the units with --units")
+	}
+	return steering(ctx, i, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext) error {
+		units, err := unitsToZeroize(ctx, admin, folder, c, chosen)
+		if err != nil {
+			return err
+		}
+		if !i.json {
+			showZeroizing(i.s.Out, units)
+		}
+		if yes, err := i.confirm("Are you sure you want to zeroize the selected crypto units?"); err != nil || !yes {
+			return declined(err)
+		}
+		keys := map[string][]*workstation.SigKey{}
+		var done []zeroizedUnit
+		for _, u := range units {
+			one, err := i.zeroizeOne(ctx, admin, folder, u, keys)
+			if err != nil {
+				return err
+			}
+			done = append(done, one)
+		}
+		return i.result(map[string]any{"units": done}, func(w io.Writer) {
+			for _, u := range done {
+				line(w, "OK\nCrypto unit %d was zeroized. It is a new one, in imprint mode, with fingerprint\n%s", u.Number, u.Identity)
+			}
+			line(w, "Next: `tumbler tke unenrol --units %s` takes the former out of the instance.", strings.ReplaceAll(numbers(chosen), ", ", ","))
+		})
+	})
+}
+
+// unitsToZeroize reads the chosen units: each answers, and is the one that this workstation knows.
+func unitsToZeroize(ctx context.Context, admin *client.Client, folder *workstation.Folder, c client.OrderContext, chosen []uint32) ([]zeroizing, error) {
+	all, err := admin.Units(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var units []zeroizing
+	for _, number := range chosen {
+		at := slices.IndexFunc(all.Units, func(u client.Unit) bool { return u.Number == number })
+		in := slices.IndexFunc(c.Units, func(u client.OrderUnit) bool { return u.Number == number })
+		if at < 0 || in < 0 {
+			return nil, fmt.Errorf("there is no crypto unit %d in this instance: `tumbler tke cryptounits` lists them", number)
+		}
+		if _, err := folder.CheckIdentities(c.Instance, map[uint32][]byte{number: c.Units[in].Identity}); err != nil {
+			return nil, err
+		}
+		u := zeroizing{unit: all.Units[at]}
+		if copy(u.identity[:], c.Units[in].Identity) != len(u.identity) {
+			return nil, fmt.Errorf("crypto unit %d shows an identity of another size: use the version of the cluster", number)
+		}
+		if u.said, err = verifiedStatement(u.unit, u.identity); err != nil {
+			return nil, fmt.Errorf("crypto unit %d: %w: start its node, with --stand-by if the unit was rolled back; if it was zeroized already, `tumbler tke unenrol --units %d` takes the former out", number, err, number)
+		}
+		if u.list, err = order.DecodeAdministrators(u.said.Report.Administrators); err != nil {
+			return nil, fmt.Errorf("the administrators of crypto unit %d: %w", number, err)
+		}
+		units = append(units, u)
+	}
+	return units, nil
+}
+
+func showZeroizing(w io.Writer, units []zeroizing) {
+	t := newTable("CRYPTO UNIT NUM", "TYPE", "LOCATION", "CURRENT MASTER KEY REGISTER", "RETIRED KEYS")
+	for _, u := range units {
+		r := u.said.Report
+		holds := r.Registers.Current.String()
+		if r.Registers.Current == masterkey.CurrentValid {
+			holds += " " + r.Registers.CurrentPattern.String()
+		}
+		t.row(u.unit.Number, strings.ToUpper(r.Role.String()), bracketed(u.unit.Location), holds, r.Retired)
+	}
+	t.print(w)
+}
+
+// zeroizeOne has a unit zeroized by its own administrators, and looks at what it is then. Keys are opened once for each list.
+func (i *invocation) zeroizeOne(ctx context.Context, admin *client.Client, folder *workstation.Folder, u zeroizing, keys map[string][]*workstation.SigKey) (zeroizedUnit, error) {
+	request := client.ZeroizeRequest{MasterKey: i.text("destroy-master-key", "")}
+	if !u.list.Imprint() {
+		list := string(u.said.Report.Administrators)
+		if keys[list] == nil {
+			var err error
+			if keys[list], err = i.quorum(folder, publicKeys(u.list), int(u.list.Signature)); err != nil {
+				return zeroizedUnit{}, err
+			}
+		}
+		var err error
+		if request.Approval, err = signedApproval(order.Approval{Step: order.StepZeroize, Unit: u.identity, Generation: u.said.Generation}, keys[list]); err != nil {
+			return zeroizedUnit{}, err
+		}
+	}
+	i.say("Zeroizing crypto unit %d....", u.unit.Number)
+	answer, err := admin.Zeroize(ctx, u.unit.Number, request)
+	if err != nil {
+		return zeroizedUnit{}, err
+	}
+	signed, err := order.DecodeSignedStatement(answer.Report)
+	if err != nil {
+		return zeroizedUnit{}, fmt.Errorf("crypto unit %d: its report: %w", u.unit.Number, err)
+	}
+	now, err := verifiedReport(client.Unit{Number: u.unit.Number, Report: answer.Report}, signed.Identity)
+	if err != nil {
+		return zeroizedUnit{}, fmt.Errorf("crypto unit %d: %w", u.unit.Number, err)
+	}
+	list, err := order.DecodeAdministrators(now.Administrators)
+	if err != nil || !list.Imprint() || now.Registers != masterkey.Empty() || now.Retired != 0 || signed.Identity == u.identity {
+		return zeroizedUnit{}, fmt.Errorf("crypto unit %d was to be zeroized, and is not: ask another node, and look at its log", u.unit.Number)
+	}
+	return zeroizedUnit{u.unit.Number, u.identity.String(), signed.Identity.String()}, nil
+}
