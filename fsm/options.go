@@ -32,6 +32,9 @@ func PebbleOptions(cache *pebble.Cache) *pebble.Options {
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                1000,
 	}
+	// The tables of a rewrap go to the lowest level even where a file there spans their range without having anything in it.
+	// Above it they would be written once more, to be merged.
+	o.Experimental.IngestSplit = func() bool { return true }
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		o.Levels[i].Compression = func() *sstable.CompressionProfile { return block.NoCompression }
