@@ -48,6 +48,9 @@ func (v *View) Rotation() (Rotation, bool) {
 	return *v.control.rotation, true
 }
 
+// Record is the evidence of that rotation's order, decoded as it came in; nil before any. It is shared: not to be changed.
+func (v *View) Record() *order.Record { return v.control.record }
+
 // Rotations are all of them, oldest first.
 func (v *View) Rotations() ([]Rotation, error) {
 	return records[Rotation](v.snap, space(spaceRotation))

@@ -69,10 +69,7 @@ func (c *converger) step(ctx context.Context) (acted bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	take, err := c.rotationStep(view, rotation)
-	if err != nil {
-		return false, err
-	}
+	take := c.rotationStep(view, rotation)
 	if waits && (take == nil || comesFirst(standing.Number, rotation.Number)) {
 		if err := c.carryOut(ctx, standing); err != nil {
 			return false, fmt.Errorf("order %d (%s): %w", standing.Number, standing.Kind, err)
@@ -95,30 +92,22 @@ func (c *converger) step(ctx context.Context) (acted bool, err error) {
 // and each by the administrators that it has then: those of a later list would not let it end an order of before.
 func comesFirst(standing, rotation uint64) bool { return standing < rotation }
 
-// idle: no unit has a step to take or another order to come to, since each has accepted this one; and there is no need to read
-// the evidence, which grows at every partition.
+// idle: no unit has a step to take or another order to come to, since each has accepted this one.
 func idle(s fsm.RotationState) bool {
 	return s == fsm.StateRewrapping || s == fsm.StateVerifying || s == fsm.StateRewrapped || s == fsm.StateBlocked
 }
 
 // rotationStep is the step that the last rotation asks of this unit; nil: none.
-func (c *converger) rotationStep(view *fsm.View, rotation fsm.Rotation) (step, error) {
+func (c *converger) rotationStep(view *fsm.View, rotation fsm.Rotation) step {
 	if !slices.Contains(rotation.Plan.Units, c.number) {
-		return nil, nil
+		return nil
 	}
-	evidence, err := evidenceOf(view, rotation)
-	if err != nil {
-		return nil, err
-	}
-	record, err := evidence.Read()
-	if err != nil {
-		return nil, err
-	}
+	record := view.Record()
 	self, named := record.Order.Unit(c.number)
 	if !named || self.Identity != c.unit.Status().Identity { // of a unit that had this number before
-		return nil, nil
+		return nil
 	}
-	return c.due(view, rotation, evidence, record), nil
+	return c.due(view, rotation, record)
 }
 
 // step is what a unit does and says, with the envelopes that go with it.
@@ -126,12 +115,16 @@ type step = func() (order.SignedStatement, []order.Envelope, error)
 
 // due is the step that the rotation's state asks of the unit and the evidence allows, unless the unit has said so already.
 // nil: none.
-func (c *converger) due(view *fsm.View, rotation fsm.Rotation, evidence *order.Evidence, record *order.Record) step {
+func (c *converger) due(view *fsm.View, rotation fsm.Rotation, record *order.Record) step {
 	due := func(step order.Step, kind order.StatementKind) bool {
 		return record.Said(kind, c.number) == nil && order.Needs(step, c.number, record) == nil
 	}
 	on := func(do func(*order.Evidence) (order.SignedStatement, error)) step {
 		return func() (order.SignedStatement, []order.Envelope, error) {
+			evidence, err := evidenceOf(view, rotation)
+			if err != nil {
+				return order.SignedStatement{}, nil, err
+			}
 			statement, err := do(evidence)
 			return statement, nil, err
 		}
@@ -143,7 +136,13 @@ func (c *converger) due(view *fsm.View, rotation fsm.Rotation, evidence *order.E
 		}
 	case fsm.StateGenerating:
 		if due(order.StepGenerate, order.Generated) {
-			return func() (order.SignedStatement, []order.Envelope, error) { return c.unit.Generate(evidence) }
+			return func() (order.SignedStatement, []order.Envelope, error) {
+				evidence, err := evidenceOf(view, rotation)
+				if err != nil {
+					return order.SignedStatement{}, nil, err
+				}
+				return c.unit.Generate(evidence)
+			}
 		}
 	case fsm.StateLoading:
 		if record.Order.Generator != 0 && due(order.StepLoad, order.Loaded) {

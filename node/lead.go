@@ -148,18 +148,7 @@ func (l *leader) assign(ctx context.Context, view *fsm.View, rotation fsm.Rotati
 
 // leaveBehind fences units whose last statement has been awaited for the fence time.
 func (l *leader) leaveBehind(ctx context.Context, view *fsm.View, rotation fsm.Rotation, silence *silence) error {
-	receipt, err := view.Receipt(rotation.Order)
-	if err != nil {
-		return err
-	}
-	evidence, err := receipt.Evidence(rotation)
-	if err != nil {
-		return err
-	}
-	record, err := evidence.Read()
-	if err != nil {
-		return err
-	}
+	record := view.Record()
 	kind, units := order.Activated, rotation.Plan.Loads
 	if rotation.State == fsm.StateCancelling {
 		kind, units = order.Cleared, rotation.Plan.Units

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tumbler/api/client"
+	"tumbler/cryptounit/order"
 	"tumbler/fsm"
 )
 
@@ -28,6 +29,7 @@ type View interface {
 	Unit(number uint32) (fsm.Unit, bool)
 	Rotation() (fsm.Rotation, bool)     // the open one, or the last
 	Rotations() ([]fsm.Rotation, error) // all, oldest first
+	Record() *order.Record              // of Rotation, not to be changed
 	Order(fsm.Digest) (fsm.OrderRecord, error)
 	Receipt(fsm.Digest) (fsm.Receipt, error)
 	Blob(epoch, number uint64) (fsm.BlobRecord, error)

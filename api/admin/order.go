@@ -122,23 +122,40 @@ func orderOf(r fsm.Rotation, o *order.Order) *client.RotationOrder {
 	return out
 }
 
-// lastStatements are the last statements of a rotation by unit.
-func lastStatements(receipt fsm.Receipt) (map[uint32]*client.StatementSeen, error) {
-	out := map[uint32]*client.StatementSeen{}
+// statementsOf are the statements of a rotation. Those of the present one, which is asked for again and again, need not be
+// decoded.
+func statementsOf(v View, r fsm.Rotation) ([]*order.Statement, error) {
+	if now, _ := v.Rotation(); now.Order == r.Order {
+		return v.Record().Statements, nil
+	}
+	receipt, err := v.Receipt(r.Order)
+	if err != nil {
+		return nil, err
+	}
+	var all []*order.Statement
 	for _, der := range receipt.Statements {
 		signed, err := order.DecodeSignedStatement(der)
 		if err != nil {
-			return nil, fmt.Errorf("reading a statement that the state holds: %w", err)
+			return nil, err
 		}
 		statement, err := signed.Decode()
 		if err != nil {
-			return nil, fmt.Errorf("reading a statement that the state holds: %w", err)
+			return nil, err
 		}
-		if last := out[statement.Unit]; last == nil || last.Generation < statement.Generation {
-			out[statement.Unit] = &client.StatementSeen{Kind: statement.Kind.String(), Generation: statement.Generation}
+		all = append(all, statement)
+	}
+	return all, nil
+}
+
+// lastStatements are the last ones by unit.
+func lastStatements(all []*order.Statement) map[uint32]*client.StatementSeen {
+	out := map[uint32]*client.StatementSeen{}
+	for _, s := range all {
+		if last := out[s.Unit]; last == nil || last.Generation < s.Generation {
+			out[s.Unit] = &client.StatementSeen{Kind: s.Kind.String(), Generation: s.Generation}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // orderMappings maps the refusals of the order package, special ones before general ones.

@@ -29,14 +29,11 @@ func (s *Server) rotationStatus(v View, r fsm.Rotation) (client.RotationStatus, 
 		return out, err
 	}
 	out.Order = orderOf(r, parsed.order)
-	receipt, err := v.Receipt(r.Order)
+	statements, err := statementsOf(v, r)
 	if err != nil {
 		return out, fmt.Errorf("reading the rotation's statements: %w", err)
 	}
-	seen, err := lastStatements(receipt)
-	if err != nil {
-		return out, err
-	}
+	seen := lastStatements(statements)
 	alive := s.aliveNodes()
 	out.Units = make([]client.RotationUnit, 0, len(r.Plan.Units))
 	for _, number := range r.Plan.Units {

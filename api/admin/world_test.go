@@ -260,6 +260,25 @@ func (v *view) Rotation() (fsm.Rotation, bool) {
 	}
 	return v.rotations[len(v.rotations)-1], true
 }
+func (v *view) Record() *order.Record {
+	rotation, some := v.Rotation()
+	if !some {
+		return nil
+	}
+	receipt, err := v.Receipt(rotation.Order)
+	if err != nil {
+		panic(err)
+	}
+	evidence, err := receipt.Evidence(rotation)
+	if err != nil {
+		panic(err)
+	}
+	record, err := evidence.Read()
+	if err != nil {
+		panic(err)
+	}
+	return record
+}
 func (v *view) Rotations() ([]fsm.Rotation, error) { return v.rotations, nil }
 func (v *view) Order(d fsm.Digest) (fsm.OrderRecord, error) {
 	if record, ok := v.orders[d]; ok {
