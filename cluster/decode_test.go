@@ -3,6 +3,7 @@ package cluster
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,7 +17,9 @@ import (
 )
 
 func FuzzStub(f *testing.F) {
+	f.Add(stubOf(bigTable()).encode())
 	f.Add(stubOf([]byte("table")).encode())
+	f.Add(append([]byte(smallMagic), bytes.Repeat([]byte{1}, smallSize)...))
 	f.Add([]byte(stubMagic))
 	f.Add(bytes.Repeat([]byte{0xff}, stubSize))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -48,7 +51,8 @@ func TestGoldenFormats(t *testing.T) {
 			t.Errorf("%s: got\n%q, want\n%q", path, got, want)
 		}
 	}
-	golden("stub", stubOf([]byte("table")).encode())
+	golden("stub", stub{size: 5, digest: sha256.Sum256([]byte("table"))}.encode())
+	golden("smalltable", stubOf([]byte("table")).encode())
 	golden("meta", must(encodeMeta(testMeta())))
 	golden("proposal", encodeProposal([]byte("data"), []byte("table")))
 	golden("error.json", encodeError(&RemoteError{Node: 2, Method: "x", Message: "gone", kind: ErrNotMember}, 3))

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +16,7 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-func bigTable() []byte { return bytes.Repeat([]byte("0123456789abcdef"), 4096) }
+func bigTable() []byte { return bytes.Repeat([]byte("0123456789abcdef"), 16<<10) }
 
 func tableFiles(t *testing.T, dir string) []string {
 	t.Helper()
@@ -41,7 +42,7 @@ func entry(index, term uint64, table []byte) *raft.Log {
 func TestATableLiesBesideItsEntry(t *testing.T) {
 	s := openLog(t, t.TempDir())
 	table := bigTable()
-	check(s.StoreLogs([]*raft.Log{entry(1, 1, nil), entry(2, 1, table), entry(3, 1, []byte("x"))}))
+	check(s.StoreLogs([]*raft.Log{entry(1, 1, nil), entry(2, 1, table), entry(3, 1, bigTable()[1:])}))
 	var got raft.Log
 	check(s.GetLog(2, &got))
 	if !bytes.Equal(got.Extensions, table) || string(got.Data) != "entry 2" {
@@ -64,7 +65,7 @@ func TestATableLiesBesideItsEntry(t *testing.T) {
 	}
 	// A new leader replaces entries 2 and 3: stubs and tables go, others stay.
 	check(s.DeleteRange(2, 3))
-	check(s.StoreLog(entry(2, 7, []byte("y"))))
+	check(s.StoreLog(entry(2, 7, table)))
 	if files := tableFiles(t, s.dir); len(files) != 1 || files[0] != TablePath(s.dir, 2, 7) {
 		t.Errorf("left: %v", files)
 	}
@@ -72,19 +73,45 @@ func TestATableLiesBesideItsEntry(t *testing.T) {
 
 func TestALinkedTableIsNeverWrittenAgain(t *testing.T) {
 	s := openLog(t, t.TempDir())
-	check(s.StoreLog(entry(1, 1, []byte("first"))))
+	first, other := bigTable(), bytes.Repeat([]byte("x"), smallTable)
+	check(s.StoreLog(entry(1, 1, first)))
 	link := filepath.Join(t.TempDir(), "link")
 	check(os.Link(TablePath(s.dir, 1, 1), link))
-	check(s.StoreLog(entry(1, 1, []byte("other"))))
-	if b := must(os.ReadFile(link)); string(b) != "first" {
-		t.Errorf("the state machine's link now reads %q", b)
+	check(s.StoreLog(entry(1, 1, other)))
+	if !bytes.Equal(must(os.ReadFile(link)), first) {
+		t.Error("the state machine's link now reads otherwise")
+	}
+}
+
+func TestASmallTableIsInTheLog(t *testing.T) {
+	s := openLog(t, t.TempDir())
+	large := bytes.Repeat([]byte("x"), smallTable)
+	check(s.StoreLogs([]*raft.Log{entry(1, 1, large[1:]), entry(2, 1, large)}))
+	if files := tableFiles(t, s.dir); len(files) != 1 || files[0] != TablePath(s.dir, 2, 1) {
+		t.Errorf("the files of tables are %v", files)
+	}
+	check(s.recover(0, 0))
+	var got raft.Log
+	check(s.GetLog(1, &got))
+	if !bytes.Equal(got.Extensions, large[1:]) {
+		t.Errorf("got %d bytes", len(got.Extensions))
+	}
+	shown := must(s.entries(1, 1))[0]
+	if shown.ExtensionSize != smallTable-1 || shown.ExtensionDigest != sha256.Sum256(large[1:]) {
+		t.Errorf("it is shown as %+v", shown)
+	}
+	check(s.bolt.GetLog(1, &got))
+	got.Extensions[len(got.Extensions)/2] ^= 1
+	check(s.bolt.StoreLog(&got))
+	if err := s.GetLog(1, &got); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a flipped bit: %v", err)
 	}
 }
 
 func TestATableThatNoEntryNamesIsRemovedAtStart(t *testing.T) {
 	dir := t.TempDir()
 	s := openLog(t, dir)
-	check(s.StoreLogs([]*raft.Log{entry(1, 1, []byte("kept")), entry(2, 1, nil)}))
+	check(s.StoreLogs([]*raft.Log{entry(1, 1, bigTable()), entry(2, 1, nil)}))
 	// The crash came before the stubs: of a new entry, of one that has no table, of one that another leader replaced.
 	for _, at := range [][2]uint64{{3, 1}, {2, 1}, {1, 9}} {
 		check(writeTable(TablePath(dir, at[0], at[1]), []byte("rubbish")))
@@ -148,7 +175,7 @@ func TestALogThatASnapshotReplacedIsDropped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := openLog(t, t.TempDir())
 			for i := uint64(1); i <= 5; i++ {
-				check(s.StoreLog(entry(i, 2, []byte("table"))))
+				check(s.StoreLog(entry(i, 2, bigTable())))
 			}
 			check(s.recover(c.snapshotIndex, c.snapshotTerm))
 			if last := must(s.LastIndex()); last != c.left {

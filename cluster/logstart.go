@@ -16,7 +16,7 @@ func (s *logStore) recover(snapshotIndex, snapshotTerm uint64) error {
 	}
 	err := s.removeTables(func(index, term uint64) bool {
 		entry, table, err := s.stub(index)
-		if err == nil && entry.Term == term && table.size > 0 {
+		if err == nil && entry.Term == term && table.size > 0 && table.small == nil {
 			return false
 		}
 		return err == nil || errors.Is(err, raft.ErrLogNotFound)

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// logStore is Raft's log: entries in Bolt, and an entry's table in a file beside it. A table is durable before the entry
+// logStore is Raft's log: entries in Bolt, and an entry's table in a file beside it, unless it is small. Such a table is durable before the entry
 // that names it, and goes after it: so a file without an entry is rubbish, and an entry without its file is damage.
 type logStore struct {
 	bolt   *raftboltdb.BoltStore
@@ -88,10 +88,14 @@ func (s *logStore) StoreLogs(entries []*raft.Log) error {
 		if len(entry.Extensions) > maxTable {
 			return fmt.Errorf("the table of entry %d has %d bytes, above the limit of %d", entry.Index, len(entry.Extensions), maxTable)
 		}
-		tables++
 		s.room(entry.Index, int64(len(entry.Extensions)))
 		short := *entry // the entry itself belongs to Raft and its cache
 		stubs[i] = &short
+		if len(entry.Extensions) < smallTable {
+			short.Extensions = stubOf(entry.Extensions).encode()
+			continue
+		}
+		tables++
 		group.Go(func() error {
 			short.Extensions = stubOf(entry.Extensions).encode()
 			return writeTable(TablePath(s.dir, entry.Index, entry.Term), entry.Extensions)

@@ -18,6 +18,9 @@ const (
 func (c *Cluster) Snapshot(ctx context.Context) error {
 	c.snapshotting.Lock()
 	defer c.snapshotting.Unlock()
+	if err := c.cfg.FSM.Flush(); err != nil {
+		return err
+	}
 	if err := c.keepTrailing(); err != nil {
 		return err
 	}

@@ -11,8 +11,8 @@ import (
 // ApplyBatch answers each command with a []byte, which Propose returns, or with an error, which means that this node can no
 // longer follow the log: the cluster stops, hands the state machine no further entry, and says so through Failed. After a
 // restart Raft repeats entries from its newest snapshot on; the state machine skips those that it holds already. An entry's
-// table is in raft.Log.Extensions and, byte for byte, in the file at TablePath(dir, index, term), which must only be linked
-// or read: it belongs to the log, and goes when the log is cut.
+// table is in raft.Log.Extensions and, if it is not small, byte for byte in the file at TablePath(dir, index, term), which must
+// only be linked or read: it belongs to the log, and goes when the log is cut.
 //
 // Snapshot makes the checkpoint before it returns, in a folder on the same file system as Config.Dir; the FSMSnapshot's
 // Persist hands that folder over:
@@ -28,6 +28,10 @@ type StateMachine interface {
 	// AppliedIndex is the index of the last command in the state: of entries of type raft.LogCommand alone, so that it is
 	// the same number on every member that has applied the same commands. It is what readers can see already.
 	AppliedIndex() uint64
+
+	// Flush makes durable what has been applied, while further entries are: so that Snapshot, for which they wait, has
+	// little left to do. Any goroutine may call it.
+	Flush() error
 
 	// WaitApplied returns once AppliedIndex is at least index, or with the context's error.
 	WaitApplied(ctx context.Context, index uint64) error

@@ -35,7 +35,7 @@ func (s *Store) ApplyBatch(logs []*raft.Log) []any {
 		}
 		answers[i] = answer
 	}
-	if err := s.commit(b); err != nil {
+	if err := s.settle(b); err != nil {
 		return fill(answers, s.fail(err))
 	}
 	return answers
@@ -82,7 +82,13 @@ func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch,
 		s.applied = log.Index
 		return answer, b, err
 	}
-	t := &tx{from: b, control: s.control, index: log.Index}
+	if _, more := command.(*PutBatch); !more && len(s.tables) > 0 {
+		if err := s.settle(b); err != nil {
+			return nil, b, err
+		}
+		b = s.db.NewIndexedBatch()
+	}
+	t := &tx{from: b, control: s.control, index: log.Index, smallTable: s.config.SmallTable}
 	result, refusal := t.dispatch(command, log.Extensions)
 	result.Index = log.Index
 	var stop *Refusal
@@ -90,7 +96,7 @@ func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch,
 		return nil, b, refusal
 	}
 	if refusal == nil {
-		if b, err = s.before(b, t, command, log); err != nil {
+		if b, err = s.withTable(b, t, command, log); err != nil {
 			return nil, b, err
 		}
 		if err := t.write(b); err != nil {
@@ -119,19 +125,32 @@ func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch,
 	return answer, b, nil
 }
 
-// before does what must come before an accepted entry's own changes: its table is ingested, after all earlier entries.
-func (s *Store) before(b *pebble.Batch, t *tx, command Command, log *raft.Log) (*pebble.Batch, error) {
+// withTable has an accepted entry's table wait for its ingestion. Tables of entries that follow each other are ingested at once,
+// after all entries before the first of them, and before the entries' own changes; no other entry comes between.
+func (s *Store) withTable(b *pebble.Batch, t *tx, command Command, log *raft.Log) (*pebble.Batch, error) {
 	batch, ok := command.(*PutBatch)
-	if !ok || batch.Count == 0 || !t.rotationChanged {
+	if !ok || int(batch.Size) < s.config.SmallTable || !t.rotationChanged {
 		return b, nil
 	}
-	if err := s.commit(b); err != nil {
-		return b, err
+	if len(s.tables) == 0 {
+		if err := s.commit(b); err != nil {
+			return b, err
+		}
+		b = s.db.NewIndexedBatch()
 	}
-	if err := s.ingest(log); err != nil {
-		return b, err
+	s.tables = append(s.tables, log)
+	return b, nil
+}
+
+// settle ingests the tables that wait, and commits the batch.
+func (s *Store) settle(b *pebble.Batch) error {
+	if len(s.tables) > 0 {
+		if err := s.ingest(s.tables); err != nil {
+			return err
+		}
+		s.tables = nil
 	}
-	return s.db.NewIndexedBatch(), nil
+	return s.commit(b)
 }
 
 // dispatch judges one command. The error is a *Refusal, or stops the node.

@@ -127,7 +127,11 @@ func (t *tx) putBatch(c *PutBatch, table []byte) (Result, error) {
 	case c.From != p.Cursor || c.To <= c.From || c.To > p.End:
 		return Result{}, ErrCursor.with("numbers %d to %d, the cursor of partition %d is %d", c.From, c.To-1, p.Index, p.Cursor)
 	}
-	if err := checkTable(c, r.Rewrap.Epoch, table); err != nil {
+	keep := func(key, blob []byte) { t.putBytes(slices.Clone(key), slices.Clone(blob)) }
+	if len(table) >= t.smallTable {
+		keep = func([]byte, []byte) {} // it is ingested
+	}
+	if err := checkTable(c, r.Rewrap.Epoch, table, keep); err != nil {
 		return Result{}, err
 	}
 	r = t.rotation()

@@ -16,6 +16,21 @@ import (
 	"github.com/hashicorp/raft"
 )
 
+// Flush makes durable what has been applied, while further entries are: Snapshot, which holds them up, then has little to do.
+func (s *Store) Flush() error {
+	s.mu.RLock()
+	db, open, err := s.db, s.views, s.stopped
+	if err == nil {
+		open.Add(1)
+	}
+	s.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	defer open.Done()
+	return db.Flush()
+}
+
 // Snapshot implements raft.FSM: the store is flushed, so that its applied index is durable, and a checkpoint is made, both
 // on the apply goroutine, so exactly at the last applied index. Nothing is copied: the files are linked.
 func (s *Store) Snapshot() (raft.FSMSnapshot, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 )
 
 // Config is what a Store is opened with.
@@ -22,6 +23,10 @@ type Config struct {
 	TablePath func(index, term uint64) string
 	// Fatal, if set, is told why the store stopped: the node must end. It does not call the store.
 	Fatal func(error)
+	// SmallTable is the size in bytes from which the table of an entry is ingested. A smaller one is not worth the two disk
+	// syncs of that, for which all who read wait: its blobs are written as other records are. The state is the same. Default
+	// 128 KiB.
+	SmallTable int
 	// CacheSize bounds Pebble's block cache, in bytes. Default 64 MiB.
 	CacheSize int64
 	// Logger; nil: none.
@@ -37,7 +42,8 @@ type Store struct {
 	control   *control
 	results   *results
 	applied   uint64
-	checkouts int // checkpoints made, for their names
+	tables    []*raft.Log // entries of the batch under way whose tables are to be ingested
+	checkouts int         // checkpoints made, for their names
 
 	mu        sync.RWMutex
 	db        *pebble.DB
@@ -67,6 +73,9 @@ const (
 func Open(config Config) (*Store, error) {
 	if config.CacheSize == 0 {
 		config.CacheSize = 64 << 20
+	}
+	if config.SmallTable == 0 {
+		config.SmallTable = 128 << 10
 	}
 	if config.Logger == nil {
 		config.Logger = hclog.NewNullLogger()

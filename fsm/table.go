@@ -52,8 +52,9 @@ func BuildTable(epoch uint64, blobs []BlobRecord) ([]byte, error) {
 	return table, err
 }
 
-// checkTable refuses a table that is not what its command says: digest, size, count, and numbers From to To-1 of an epoch.
-func checkTable(c *PutBatch, epoch uint64, table []byte) error {
+// checkTable refuses a table that is not what its command says: digest, size, count, and numbers From to To-1 of an epoch. Its
+// blobs are given to each.
+func checkTable(c *PutBatch, epoch uint64, table []byte, each func(key, blob []byte)) error {
 	if len(table) != int(c.Size) || len(table) > MaxTableSize || c.Count > MaxTableCount {
 		return ErrTable.with("%d bytes and %d blobs, the command says %d bytes", len(table), c.Count, c.Size)
 	}
@@ -74,10 +75,10 @@ func checkTable(c *PutBatch, epoch uint64, table []byte) error {
 	if f, err := r.TableFormat(); err != nil || f != tableFormat {
 		return ErrTable.with("its format is %v, not %v", f, tableFormat)
 	}
-	return checkKeys(c, epoch, r)
+	return checkKeys(c, epoch, r, each)
 }
 
-func checkKeys(c *PutBatch, epoch uint64, r *sstable.Reader) error {
+func checkKeys(c *PutBatch, epoch uint64, r *sstable.Reader, each func(key, blob []byte)) error {
 	iter, err := r.NewIter(sstable.NoTransforms, nil, nil, sstable.AssertNoBlobHandles)
 	if err != nil {
 		return ErrTable.with("%v", err)
@@ -93,9 +94,11 @@ func checkKeys(c *PutBatch, epoch uint64, r *sstable.Reader) error {
 		if n < next || n >= c.To {
 			return ErrTable.with("number %d is outside %d to %d, or comes twice", n, c.From, c.To-1)
 		}
-		if blob, _, err := kv.Value(nil); err != nil || len(blob) == 0 || len(blob) > MaxBlob {
+		blob, _, err := kv.Value(nil)
+		if err != nil || len(blob) == 0 || len(blob) > MaxBlob {
 			return ErrTable.with("blob %d has %d bytes: %v", n, len(blob), err)
 		}
+		each(key, blob)
 		count, next = count+1, n+1
 	}
 	if err := iter.Error(); err != nil {
@@ -130,23 +133,27 @@ func checkRanges(r *sstable.Reader) error {
 	return nil
 }
 
-// ingest takes an entry's table into the store: the file beside the log is linked, or the bytes are written once more.
-func (s *Store) ingest(log *raft.Log) error {
-	path := filepath.Join(s.config.Dir, fmt.Sprintf("ingest-%d.sst", log.Index))
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	linked := false
-	if s.config.TablePath != nil {
-		linked = os.Link(s.config.TablePath(log.Index, log.Term), path) == nil
-	}
-	if !linked {
-		if err := writeSync(path, log.Extensions); err != nil {
+// ingest takes the tables of entries into the store: the files beside the log are linked, or the bytes are written once more.
+func (s *Store) ingest(logs []*raft.Log) error {
+	var paths []string
+	for _, log := range logs {
+		path := filepath.Join(s.config.Dir, fmt.Sprintf("ingest-%d.sst", log.Index))
+		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 			return err
 		}
+		linked := false
+		if s.config.TablePath != nil {
+			linked = os.Link(s.config.TablePath(log.Index, log.Term), path) == nil
+		}
+		if !linked {
+			if err := writeSync(path, log.Extensions); err != nil {
+				return err
+			}
+		}
+		paths = append(paths, path)
 	}
-	if err := s.db.Ingest(context.Background(), []string{path}); err != nil {
-		return fmt.Errorf("ingesting a table: %w", err)
+	if err := s.db.Ingest(context.Background(), paths); err != nil {
+		return fmt.Errorf("ingesting %d tables: %w", len(paths), err)
 	}
 	return nil
 }

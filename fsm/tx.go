@@ -16,6 +16,8 @@ type tx struct {
 	index   uint64
 	err     error // of encoding; stops the node
 
+	smallTable int // Config.SmallTable
+
 	clusterChanged, rotationChanged bool
 	unitsChanged                    []uint32
 }

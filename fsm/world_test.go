@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	mathrand "math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
@@ -90,9 +91,10 @@ func newWorldAt(t testing.TB, level uint32, operational, recovery int) *world {
 	return w
 }
 
+// openStore opens a store that ingests every table, some or none: its digests must be those of all others.
 func openStore(t testing.TB, dir string) *Store {
 	t.Helper()
-	store, err := Open(Config{Dir: dir, CacheSize: 1 << 20})
+	store, err := Open(Config{Dir: dir, CacheSize: 1 << 20, SmallTable: []int{1, 1200, MaxTableSize}[mathrand.IntN(3)]})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -171,6 +171,9 @@ func (n *pipelineNode) WaitApplied(ctx context.Context, index uint64) error {
 	}
 }
 
+// Flush flushes ahead of Snapshot, as the product does.
+func (n *pipelineNode) Flush() error { return n.db.Flush() }
+
 // Snapshot flushes and links, as the product's does.
 func (n *pipelineNode) Snapshot() (raft.FSMSnapshot, error) {
 	if err := n.db.Flush(); err != nil {
