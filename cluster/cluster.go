@@ -141,7 +141,7 @@ func (c *Cluster) openNetwork() error {
 		methodReadIndex: c.members(c.readIndexHere),
 		methodRemove:    c.members(c.removeHere),
 		methodTransfer:  c.members(c.transferHere),
-		methodLag:       c.members(c.lagHere),
+		methodLoad:      c.members(c.loadHere),
 		methodTerm:      c.answerTerm,
 		methodCommitted: c.answerCommitted,
 		methodProgress:  c.answerProgress,

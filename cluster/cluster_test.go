@@ -228,7 +228,7 @@ func TestCalls(t *testing.T) {
 	f.isError(err, ErrUnreachable)
 }
 
-func TestLag(t *testing.T) {
+func TestLoad(t *testing.T) {
 	f := newFarm(t)
 	nodes := f.cluster(3)
 	leader := f.leader(nodes...)
@@ -239,19 +239,25 @@ func TestLag(t *testing.T) {
 		f.propose(leader, fmt.Sprintf("w%d", i))
 	}
 	f.waitFor("the leader to see the lag", func() bool {
-		lag, err := slow.Lag(f.ctx())
+		load, err := slow.Load(f.ctx())
 		f.noError(err)
-		return lag >= 9
+		return load.Lag >= 9
 	})
 	release()
 	f.waitFor("the lag to end", func() bool {
-		lag, err := leader.Lag(f.ctx())
+		load, err := leader.Load(f.ctx())
 		f.noError(err)
-		return lag == 0
+		return load.Lag == 0
+	})
+	f.delays[slow.cfg.Number].Store(int64(30 * time.Millisecond))
+	f.waitFor("everyone to hear how long clients of one node wait", func() bool {
+		load, err := leader.Load(f.ctx())
+		f.noError(err)
+		return load.Delay == 30*time.Millisecond
 	})
 	f.waitFor("the leader to know all positions", func() bool {
 		now := f.leader(nodes...) // a busy machine may have changed it
-		_, err := now.Lag(f.ctx())
+		_, err := now.Load(f.ctx())
 		f.noError(err)
 		return !slices.ContainsFunc(now.Members(), func(m Member) bool { return m.AppliedIndex == 0 })
 	})

@@ -53,6 +53,10 @@ type Config struct {
 	// has used already: a join that was cut off is repeated.
 	Admit func(ctx context.Context, number uint32, token string) error
 
+	// Delay, if set, tells the longest that this node's clients have waited lately; 0: there are none. It is told to who asks
+	// for the Load.
+	Delay func() time.Duration
+
 	// Logger receives everything that Raft, memberlist and this package say. Default: discarded.
 	Logger hclog.Logger
 
@@ -164,6 +168,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Sizes.LogCache = or(c.Sizes.LogCache, 64)
 	c.Listen = or(c.Listen, c.Address)
 	c.Gossip.Listen = or(c.Gossip.Listen, c.Gossip.Address)
+	if c.Delay == nil {
+		c.Delay = func() time.Duration { return 0 }
+	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()
 	}

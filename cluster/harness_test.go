@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,10 +197,11 @@ func (w *wire) Close() error {
 
 // farm is the nodes of one test.
 type farm struct {
-	t     testing.TB
-	ca    *authority
-	wires *wires
-	nodes map[uint32]*node
+	t      testing.TB
+	ca     *authority
+	wires  *wires
+	nodes  map[uint32]*node
+	delays [16]atomic.Int64 // what clients wait, by node
 }
 
 type node struct {
@@ -237,6 +239,7 @@ func (f *farm) config(number uint32) Config {
 		TLS:      f.ca.issue(fmt.Sprintf("node%d", number), fmt.Sprintf("tumbler://node/%d", number)),
 		Timeouts: Timeouts{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond},
 		Admit:    admit,
+		Delay:    func() time.Duration { return time.Duration(f.delays[number].Load()) },
 		Logger:   testLogger(f.t, number),
 		network:  from{f.wires, number},
 	}

@@ -106,6 +106,8 @@ type Timeouts struct {
 	Heartbeat time.Duration `yaml:"heartbeat"`
 	// Election is how long a candidate waits for votes. Default 500ms; not below Heartbeat.
 	Election time.Duration `yaml:"election"`
+	// Client is how long a client of any node may wait for the cluster before nodes rewrap more slowly. Default 20ms.
+	Client time.Duration `yaml:"client"`
 	// Lease is how long an owner of partitions may make no progress before another node takes them over. Default 5s; not
 	// below four times Election, so that a change of leader alone moves no partition.
 	Lease time.Duration `yaml:"lease"`
@@ -189,6 +191,7 @@ func (c Config) withDefaults() Config {
 	set(&c.Disk.Reserve, 64)
 	set(&c.Timeouts.Heartbeat, 500*time.Millisecond)
 	set(&c.Timeouts.Election, 500*time.Millisecond)
+	set(&c.Timeouts.Client, 20*time.Millisecond)
 	set(&c.Timeouts.Lease, 5*time.Second)
 	set(&c.Timeouts.Fence, 30*time.Second)
 	set(&c.Log.Level, "info")

@@ -232,7 +232,8 @@ func (d *disk) handle(c *cluster.Cluster) {
 // roomyProposer refuses new keys while this node's disk, or its leader's, is below the low mark.
 type roomyProposer struct {
 	*replica
-	disk *disk
+	disk  *disk
+	waits *waits
 }
 
 func (p roomyProposer) Propose(ctx context.Context, command fsm.Command) (fsm.Result, error) {
@@ -245,6 +246,9 @@ func (p roomyProposer) Propose(ctx context.Context, command fsm.Command) (fsm.Re
 					Detail: fmt.Sprintf("the disk of node %d is nearly full, and nothing was done: make room there, then try again", number)}
 			}
 		}
+	}
+	if _, bulk := command.(*fsm.CreateKeys); !bulk { // which takes long however idle the cluster is
+		defer p.waits.begin()()
 	}
 	return p.replica.Propose(ctx, command)
 }

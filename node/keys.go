@@ -9,9 +9,15 @@ import (
 )
 
 // keyReader is this node's replica as kms reads it.
-type keyReader struct{ replica *replica }
+type keyReader struct {
+	replica *replica
+	waits   *waits
+}
 
-func (k keyReader) ReadIndex(ctx context.Context) error { return k.replica.ReadIndex(ctx) }
+func (k keyReader) ReadIndex(ctx context.Context) error {
+	defer k.waits.begin()()
+	return k.replica.ReadIndex(ctx)
+}
 
 func (k keyReader) View() (kms.View, error) {
 	view, err := k.replica.store.View()

@@ -51,6 +51,7 @@ type Node struct {
 	calls   *calls
 	stater  *stater
 	disk    *disk
+	waits   *waits
 	locked  *os.File // data_dir
 
 	joined    chan struct{} // closed once this node's state is the cluster's
@@ -101,7 +102,7 @@ func start(config Config, failed chan error) (n *Node, err error) {
 	if err := config.checkSame(); err != nil {
 		return nil, err
 	}
-	n.disk = newDisk(config, n.log.Named("disk"))
+	n.disk, n.waits = newDisk(config, n.log.Named("disk")), newWaits(time.Now)
 	if n.unit, err = cryptounit.Open(cryptounit.Config{
 		Dir: filepath.Join(config.DataDir, "unit"), Number: config.Number, Role: unitRole(config.Role), Sealer: n.sealer,
 	}); err != nil {
@@ -124,7 +125,7 @@ func start(config Config, failed chan error) (n *Node, err error) {
 	n.calls.handle()
 	n.cluster.Handle(callDiffers, n.differ)
 	n.keys, err = kms.New(kms.Config{
-		Proposer: roomyProposer{n.replica, n.disk}, Reader: keyReader{n.replica}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")},
+		Proposer: roomyProposer{n.replica, n.disk, n.waits}, Reader: keyReader{n.replica, n.waits}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")},
 	})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
@@ -180,6 +181,7 @@ func (n *Node) clusterConfig(dir string, store *fsm.Store) (cluster.Config, erro
 			return store.Recover(d.Snapshot, d.SnapshotIndex, d.LastIndex)
 		},
 		Admit:  n.admit,
+		Delay:  n.waits.slowest,
 		Logger: n.log.Named("cluster"),
 	}, nil
 }
@@ -270,7 +272,7 @@ func (n *Node) begin(ctx context.Context) {
 	repairer := &repairer{n.config.Number, n.unit, n.replica, n.stater, n.calls, n.log.Named("repair")}
 	runner, err := rewrap.NewRunner(rewrap.Config{
 		Number: n.config.Number, Unit: rewrapUnit{n.unit, n.troubled}, Proposer: n.replica, Stater: n.stater, Source: n.store, Reporter: repairer,
-		Lag: n.lag, Logger: n.log.Named("rewrap"),
+		Load: n.load, Patience: n.config.Timeouts.Client, Logger: n.log.Named("rewrap"),
 	})
 	if err != nil {
 		n.fail(err)
@@ -290,12 +292,13 @@ func (n *Node) begin(ctx context.Context) {
 	}
 }
 
-// lag is for whom rewraps: a member whose disk is nearly full is as far behind as one may be.
-func (n *Node) lag(ctx context.Context) (uint64, error) {
+// load is for whom rewraps: a member whose disk is nearly full is as far behind as one may be.
+func (n *Node) load(ctx context.Context) (rewrap.Load, error) {
 	if n.disk.anyLow() {
-		return rewrap.MaxLag, nil
+		return rewrap.Load{Lag: rewrap.MaxLag}, nil
 	}
-	return n.cluster.Lag(ctx)
+	load, err := n.cluster.Load(ctx)
+	return rewrap.Load(load), err
 }
 
 // notReady says why this node does not serve yet, or "".

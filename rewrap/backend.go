@@ -120,6 +120,16 @@ const (
 	MaxLag = 64
 )
 
+// Load is what a rewrap adds to.
+type Load struct {
+	// Lag is by how many entries the slowest live voter is behind; workers
+	// pause from MaxLag on.
+	Lag uint64
+	// Delay is the longest that clients have waited lately, on any node; 0:
+	// there are none. See courtesy.
+	Delay time.Duration
+}
+
 // Config is what a Runner is made of.
 type Config struct {
 	Number   uint32 // of this node's crypto unit
@@ -128,9 +138,11 @@ type Config struct {
 	Stater   Stater
 	Source   Source
 	Reporter Reporter
-	// Lag tells by how many entries the slowest live voter is behind; workers
-	// pause from MaxLag on. It is asked once a batch. nil: never.
-	Lag func(ctx context.Context) (uint64, error)
+	// Load tells what the members bear. It is asked once a batch. nil: nothing.
+	Load func(ctx context.Context) (Load, error)
+	// Patience is how long a client may wait for the cluster before units
+	// rewrap less. Default 20 ms; a quiet cluster takes a few.
+	Patience time.Duration
 	// Retry is how long trouble holds a partition back at first; it doubles
 	// up to 32 times that. Default 200 ms.
 	Retry time.Duration
@@ -142,8 +154,11 @@ func (c *Config) check() error {
 	if c.Number == 0 || c.Unit == nil || c.Proposer == nil || c.Stater == nil || c.Source == nil || c.Reporter == nil {
 		return errors.New("a rewrap runner needs a unit, its number, a proposer, a stater, a source and a reporter")
 	}
-	if c.Lag == nil {
-		c.Lag = func(context.Context) (uint64, error) { return 0, nil }
+	if c.Load == nil {
+		c.Load = func(context.Context) (Load, error) { return Load{}, nil }
+	}
+	if c.Patience <= 0 {
+		c.Patience = 20 * time.Millisecond
 	}
 	if c.Retry <= 0 {
 		c.Retry = 200 * time.Millisecond

@@ -62,6 +62,8 @@ type writer struct {
 	source Source
 	piece  piece
 	limit  int // blobs a batch
+
+	courtesy *courtesy
 }
 
 // partition finds the job's partition in a view; errStale if it has moved on.
@@ -90,7 +92,7 @@ func (w *writer) next(ctx context.Context, from uint64) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.piece.read(view, view.CurrentEpoch(), from, p.End, quota(r, w.limit)); err != nil {
+	if err := w.piece.read(view, view.CurrentEpoch(), from, p.End, quota(r, w.courtesy.quota(w.limit))); err != nil {
 		return nil, err
 	}
 	b := &batch{command: fsm.PutBatch{Order: w.job.order, Partition: p.Index, Pass: p.Pass, Lease: w.job.lease, From: from, To: w.piece.to}}

@@ -59,13 +59,17 @@ type throttle struct {
 func (t *throttle) take(keys int, share float64, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if share != t.share {
-		t.share, t.left, t.at = share, 1, now // another pace: old debts do not count
-	}
 	if share == 0 {
+		t.share = 0
 		return 0
 	}
 	most := max(1, share*paceLook.Seconds())
+	if share != t.share {
+		if t.share == 0 {
+			t.left, t.at = 1, now
+		}
+		t.share, t.left = share, max(t.left, -most) // another pace: old debts count for no longer than a look
+	}
 	t.left = min(most, t.left+share*now.Sub(t.at).Seconds())
 	t.at = now
 	if t.left <= 0 {

@@ -169,8 +169,11 @@ func TestAThrottleTakesItsShareAndNoMore(t *testing.T) {
 	if th.take(1_000_000, 10, fixed()) != 0 || th.take(1, 10, fixed()) == 0 {
 		t.Error("a debt is not waited for")
 	}
-	if th.take(1, 20, fixed()) != 0 || th.take(1_000_000, 0, fixed()) != 0 {
-		t.Error("the debt of another pace still counts")
+	if th.take(1, 20, fixed()) == 0 || th.take(1, 20, fixed().Add(paceLook+10*time.Millisecond)) != 0 {
+		t.Error("the debt of another pace counts for longer than a look, or not at all")
+	}
+	if th.take(1_000_000, 0, fixed()) != 0 {
+		t.Error("without a pace a debt still counts")
 	}
 }
 

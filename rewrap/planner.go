@@ -84,7 +84,10 @@ func (p *Planner) Next(r fsm.Rotation, live []Live, now time.Time) *fsm.AssignPa
 // and judges. Who waits for a blob in question is not judged, nor who was
 // asked to pause; who was asked to be slow is given more time.
 func (p *Planner) observe(r fsm.Rotation, now time.Time) {
-	p.writing.lease = p.lease + patience(r)
+	p.writing.lease, p.checking.lease = p.lease+patience(r), p.lease
+	if len(r.Rewrap.Partitions) > 0 {
+		p.checking.lease += courteously(r.Rewrap.Partitions[0].End - r.Rewrap.Partitions[0].From)
+	}
 	for i, is := range r.Rewrap.Partitions {
 		s := &p.seen[i]
 		was, asked := s.partition, questioned(r, is)

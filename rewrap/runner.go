@@ -21,7 +21,8 @@ type Runner struct {
 	held     map[job]*hold
 	done     chan ended
 	group    sync.WaitGroup
-	throttle throttle
+	throttle throttle // as operators ask
+	courtesy courtesy // as clients need
 }
 
 // job is one partition's work: at most one goroutine has it. Another pass or

@@ -256,11 +256,11 @@ func TestWorkersPauseWhileAVoterIsBehind(t *testing.T) {
 		}
 		return false, fsm.Result{}, nil
 	}
-	w.nodes[0].lag = func() uint64 {
+	w.nodes[0].load = func() Load {
 		if asked.Add(1) == 4 {
 			lag.Store(MaxLag - 1)
 		}
-		return uint64(lag.Load())
+		return Load{Lag: uint64(lag.Load())}
 	}
 	for _, n := range w.nodes {
 		n.start(100)

@@ -50,13 +50,18 @@ func (r *Runner) verify(ctx context.Context, j job) error {
 	if err != nil {
 		return fmt.Errorf("verifying partition %d: %w", p.Index, err)
 	}
-	for from := p.From; from < p.End; from += stride {
-		if err := ctx.Err(); err != nil {
+	if err := r.regard(ctx); err != nil {
+		return err
+	}
+	for from := p.From; from < p.End; {
+		to := min(from+uint64(r.courtesy.quota(stride)), p.End)
+		if err := r.yield(ctx, int(to-from)); err != nil {
 			return err
 		}
-		if err := view.Pairs(view.CurrentEpoch(), rotation.Rewrap.Epoch, from, min(from+stride, p.End), v.compare); err != nil {
+		if err := view.Pairs(view.CurrentEpoch(), rotation.Rewrap.Epoch, from, to, v.compare); err != nil {
 			return err
 		}
+		from = to
 	}
 	err = r.config.Stater.State(ctx, v.finish)
 	if errors.Is(err, fsm.ErrStatementConflict) {

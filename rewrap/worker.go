@@ -22,6 +22,9 @@ type answer struct {
 // write takes a partition from its cursor to its end: while one batch is being
 // agreed on, the next is made.
 func (r *Runner) write(ctx context.Context, j job) error {
+	if err := r.regard(ctx); err != nil {
+		return err
+	}
 	if err := r.config.Unit.BeginPartition(order.Digest(j.order), j.partition, j.pass); err != nil {
 		return fmt.Errorf("noting partition %d in the crypto unit: %w", j.partition, err)
 	}
@@ -29,7 +32,7 @@ func (r *Runner) write(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	w := &writer{job: j, unit: r.config.Unit, source: r.config.Source, limit: r.limit}
+	w := &writer{job: j, unit: r.config.Unit, source: r.config.Source, limit: r.limit, courtesy: &r.courtesy}
 	var made *batch
 	for cursor < end {
 		if made == nil || made.command.From != cursor {
@@ -41,6 +44,9 @@ func (r *Runner) write(ctx context.Context, j job) error {
 			return err
 		}
 		if err := r.keepPace(ctx, int(made.command.Count)); err != nil {
+			return err
+		}
+		if err := r.yield(ctx, int(made.command.Count)); err != nil {
 			return err
 		}
 		proposed := r.propose(ctx, made)
@@ -99,11 +105,12 @@ func refused(err error) error {
 // pause waits until no live voter is far behind.
 func (r *Runner) pause(ctx context.Context) error {
 	for {
-		lag, err := r.config.Lag(ctx)
+		load, err := r.config.Load(ctx)
 		if err != nil {
 			return fmt.Errorf("asking how far voters are behind: %w", err)
 		}
-		if lag < MaxLag {
+		r.courtesy.heed(load.Delay, r.config.Patience, time.Now())
+		if load.Lag < MaxLag {
 			return ctx.Err()
 		}
 		select {

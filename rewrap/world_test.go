@@ -55,7 +55,7 @@ type node struct {
 	mu      sync.Mutex
 	found   []Finding
 	bad     [][]uint64
-	lag     func() uint64
+	load    func() Load
 	note    func(Finding)
 	stop    func()
 }
@@ -285,8 +285,8 @@ func (n *node) start(limit int) {
 	if n.source != nil {
 		config.Source = n.source
 	}
-	if n.lag != nil {
-		config.Lag = func(context.Context) (uint64, error) { return n.lag(), nil }
+	if n.load != nil {
+		config.Load = func(context.Context) (Load, error) { return n.load(), nil }
 	}
 	r, err := NewRunner(config)
 	must(n.world.t, err)
