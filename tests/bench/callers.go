@@ -36,12 +36,18 @@ func startCallers(ctx context.Context, clients []*client.KMS, keys []string) *lo
 	ctx, stop := context.WithCancel(ctx)
 	l := &load{stop: stop}
 	for i := range callers {
-		l.group.Go(func() { l.run(ctx, clients[i%len(clients)], keys[i%len(keys)]) })
+		first := time.Duration(i) * pace / callers // they do not know of each other, and do not call all at once
+		l.group.Go(func() { l.run(ctx, first, clients[i%len(clients)], keys[i%len(keys)]) })
 	}
 	return l
 }
 
-func (l *load) run(ctx context.Context, kms *client.KMS, key string) {
+func (l *load) run(ctx context.Context, first time.Duration, kms *client.KMS, key string) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(first):
+	}
 	ticks := time.NewTicker(pace)
 	defer ticks.Stop()
 	data := make([]byte, 32)
