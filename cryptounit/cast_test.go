@@ -70,6 +70,8 @@ type cast struct {
 	inst    order.ID
 	number  uint64
 	now     time.Time
+
+	incarnation uint64
 }
 
 // newCast has its units in imprint mode left behind; the recovery units have the highest numbers.
@@ -97,7 +99,7 @@ func imprinted(t testing.TB, operational, recovery int) *cast {
 // unopened has folders for its units, and nothing in them.
 func unopened(t testing.TB, operational, recovery int) *cast {
 	t.Helper()
-	c := &cast{t: t, sealer: &testSealer{}, cluster: order.ID{1}, inst: order.ID{2}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	c := &cast{t: t, sealer: &testSealer{}, cluster: order.ID{1}, inst: order.ID{2}, incarnation: 1, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	c.list = listOf(t, 3, 2, 2)
 	for i := range operational + recovery {
 		role := order.Operational
@@ -175,7 +177,7 @@ func (c *cast) draft(kind order.Kind) *order.Order {
 		c.t.Fatal(err)
 	}
 	o := &order.Order{
-		Kind: kind, Cluster: c.cluster, Incarnation: 1, Instance: c.inst, Number: c.number, Suite: order.SuiteHPKE,
+		Kind: kind, Cluster: c.cluster, Incarnation: c.incarnation, Instance: c.inst, Number: c.number, Suite: order.SuiteHPKE,
 		Administrators: digest, Policy: order.Online, Commit: order.Automatic, Activate: order.Automatic, Retire: order.Keep,
 		NotAfter: c.now.Add(time.Hour),
 	}

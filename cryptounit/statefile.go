@@ -31,12 +31,20 @@ const (
 // stateFile is the unit's file on disk.
 type stateFile struct {
 	dir    string
+	name   string // for messages; empty: the path
 	sealer Sealer
 	// fail, in tests, is asked before each durable step of a write, by its name.
 	fail func(step string) error // "write", "rename", "sync-dir"
 }
 
 func (f *stateFile) path() string { return filepath.Join(f.dir, stateName) }
+
+func (f *stateFile) shown() string {
+	if f.name != "" {
+		return f.name
+	}
+	return f.path()
+}
 
 // seal encrypts content under a fresh file key.
 func (f *stateFile) seal(content []byte) ([]byte, error) {
@@ -67,23 +75,23 @@ func (f *stateFile) seal(content []byte) ([]byte, error) {
 func (f *stateFile) open(file []byte) ([]byte, error) {
 	head := len(stateMagic) + 1 + 4
 	if len(file) < head || !bytes.HasPrefix(file, []byte(stateMagic)) {
-		return nil, refuse(ErrStateFile, "%s is not the file of a crypto unit", f.path())
+		return nil, refuse(ErrStateFile, "%s is not the file of a crypto unit", f.shown())
 	}
 	if format := file[len(stateMagic)]; format != stateFormat {
-		return nil, refuse(ErrStateFile, "%s has format %d, this release knows %d: run the release that wrote it", f.path(), format, stateFormat)
+		return nil, refuse(ErrStateFile, "%s has format %d, this release knows %d: run the release that wrote it", f.shown(), format, stateFormat)
 	}
 	n := binary.BigEndian.Uint32(file[len(stateMagic)+1:])
 	if n > keyLimit || uint64(n) > uint64(len(file)-head) {
-		return nil, refuse(ErrStateFile, "%s is cut off", f.path())
+		return nil, refuse(ErrStateFile, "%s is cut off", f.shown())
 	}
 	key, err := f.sealer.Open(file[head : head+int(n)])
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrStateFile, f.path(), err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrStateFile, f.shown(), err)
 	}
 	defer erase(key)
 	content, err := openXAES(key, file[head+int(n):], file[:head+int(n)])
 	if err != nil {
-		return nil, refuse(ErrStateFile, "%s was changed or damaged: put back the newest copy of it, or zeroize and enrol the unit anew", f.path())
+		return nil, refuse(ErrStateFile, "%s was changed or damaged: put back the newest copy of it, or zeroize and enrol the unit anew", f.shown())
 	}
 	return content, nil
 }
@@ -104,7 +112,11 @@ func (f *stateFile) read() (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	var c *content
+	return f.decode(file)
+}
+
+// decode reads the content of a sealed file.
+func (f *stateFile) decode(file []byte) (c *content, err error) {
 	inSecret(func() {
 		var plain []byte
 		if plain, err = f.open(file); err != nil {
@@ -112,7 +124,7 @@ func (f *stateFile) read() (*content, error) {
 		}
 		defer erase(plain)
 		if c, err = unmarshalContent(plain); err != nil {
-			err = refuse(ErrStateFile, "%s: %v", f.path(), err)
+			err = refuse(ErrStateFile, "%s: %v", f.shown(), err)
 		}
 	})
 	return c, err

@@ -30,7 +30,7 @@ func (u *Unit) Generate(evidence *order.Evidence) (order.SignedStatement, []orde
 	signed, err := u.stated(s, func(c *content) error {
 		if c.Open.Pattern.IsZero() {
 			var err error
-			inSecret(func() { err = c.draw(record) })
+			inSecret(func() { err = c.draw(record, u.now().Unix()) })
 			if err != nil {
 				return err
 			}
@@ -69,9 +69,9 @@ func (c *content) peers(record *order.Record) error {
 }
 
 // draw takes the key that the order is about and seals it for all.
-func (c *content) draw(record *order.Record) error {
+func (c *content) draw(record *order.Record, now int64) error {
 	if record.Order.Kind == order.Recover {
-		return c.sealRecovered(record)
+		return c.sealRecovered(record, now)
 	}
 	value := make([]byte, masterkey.Size)
 	defer erase(value)
@@ -92,7 +92,9 @@ func (c *content) draw(record *order.Record) error {
 	return nil
 }
 
-func (c *content) sealRecovered(record *order.Record) error {
+// sealRecovered seals the key that the order names. A source that has it as a retired key takes it as its current one, if it is
+// the instance's: so it is after a restore, and the instance's next rotation needs every unit to hold it.
+func (c *content) sealRecovered(record *order.Record, now int64) error {
 	p := record.Order.Subject.Pattern
 	source := c.current
 	if source == nil || c.Registers.CurrentPattern != p {
@@ -110,7 +112,10 @@ func (c *content) sealRecovered(record *order.Record) error {
 		return err
 	}
 	c.importer, c.Open.Importer, c.Open.Sealed = nil, nil, true
-	return nil
+	if source == c.current || p != record.Order.Current {
+		return nil
+	}
+	return c.turnTo(p, now)
 }
 
 func (c *content) sealAll(record *order.Record, value []byte, pattern masterkey.Pattern) error {

@@ -53,18 +53,12 @@ type Unit struct {
 // Open opens the unit of a folder, or makes one with a fresh identity. A
 // sealed file that is damaged, foreign or of another format is ErrStateFile.
 func Open(config Config) (*Unit, error) {
-	if config.Number == 0 || config.Role != order.Operational && config.Role != order.Recovery || config.Sealer == nil {
-		return nil, errors.New("a crypto unit needs a number from 1, a role and a sealer")
+	u, err := newUnit(config)
+	if err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the crypto unit's folder: %w", err)
-	}
-	if err := protectProcess(); err != nil {
-		return nil, err
-	}
-	u := &Unit{file: stateFile{dir: config.Dir, sealer: config.Sealer}, now: config.Now}
-	if u.now == nil {
-		u.now = time.Now
 	}
 	c, err := u.file.read()
 	if err != nil {
@@ -79,10 +73,26 @@ func Open(config Config) (*Unit, error) {
 		}
 	}
 	if c.Number != config.Number || c.Role != config.Role {
+		freeAll(c.secrets())
 		return nil, refuse(ErrStateFile, "%s is of crypto unit %d (%v), not of %d (%v): give each unit its own folder",
 			u.file.path(), c.Number, c.Role, config.Number, config.Role)
 	}
 	u.content = c
+	return u, nil
+}
+
+// newUnit is a unit without a content.
+func newUnit(config Config) (*Unit, error) {
+	if config.Number == 0 || config.Role != order.Operational && config.Role != order.Recovery || config.Sealer == nil {
+		return nil, errors.New("a crypto unit needs a number from 1, a role and a sealer")
+	}
+	if err := protectProcess(); err != nil {
+		return nil, err
+	}
+	u := &Unit{file: stateFile{dir: config.Dir, sealer: config.Sealer}, now: config.Now}
+	if u.now == nil {
+		u.now = time.Now
+	}
 	return u, nil
 }
 
@@ -140,10 +150,13 @@ type Status struct {
 func (u *Unit) Status() Status {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
-	c := u.content
-	if c == nil {
+	if u.content == nil {
 		return Status{}
 	}
+	return u.content.status()
+}
+
+func (c *content) status() Status {
 	s := Status{
 		Number: c.Number, Role: c.Role, Identity: c.identityKey(), Cluster: c.Cluster, Instance: c.Instance,
 		Incarnation: c.Incarnation, Generation: c.Generation, Registers: c.Registers, LastOrder: c.LastOrder,
