@@ -132,10 +132,7 @@ func (t *tx) cancel(o *order.Order, digest Digest, c *SubmitOrder) error {
 		return ErrOrderMalformed.with("%v", err)
 	}
 	r.State, r.Cancel, r.Bad = StateCancelling, digest, nil
-	if epochs := &t.cluster().Epochs; epochs.Next != 0 {
-		t.removeAll(epochKey(epochs.Next))
-		epochs.Next = 0
-	}
+	t.dropNext()
 	t.removeAll(space(spaceEnvelope, r.Order[:]))
 	return t.advance(c.At)
 }

@@ -35,7 +35,7 @@ func readReceipt(from reader, digest Digest) (Receipt, error) {
 		if err := get(from, space(spaceOrder, also[:]), &other); err != nil {
 			return r, err
 		}
-		if other.Kind == order.Cancel.String() {
+		if other.Kind == order.Cancel.String() || other.Kind == order.Restore.String() {
 			r.Cancel = other.Order
 		} else {
 			r.Settles = append(r.Settles, other.Order)

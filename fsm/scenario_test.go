@@ -20,6 +20,8 @@ type scenario struct {
 	*world
 	t    testing.TB
 	kept map[string]keptProposal
+	// archives are what was kept of this world and those before it.
+	archives map[string]keptArchive
 }
 
 type keptProposal struct {
@@ -30,7 +32,7 @@ type keptProposal struct {
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		t.Parallel() // most of it waits for the disk
-		s := &scenario{t: t, kept: map[string]keptProposal{}}
+		s := &scenario{t: t, kept: map[string]keptProposal{}, archives: map[string]keptArchive{}}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if s.world != nil {
 				s.world.t = t
@@ -50,6 +52,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		"restart": s.restart, "key": s.key, "damage": s.damage, "cannot-open": s.cannotOpen, "repair": s.repair, "approve": s.approve,
 		"open": s.openAll, "fences": s.fences, "keys": s.manyKeys, "acts": s.acts, "pace": s.pace,
 		"register": func(*datadriven.TestData) string { s.register(); return "ok\n" }, "join": s.join, "carry-out": s.carryOut, "forget": s.forget, "units": s.shownUnits, "retired": s.shownRetired,
+		"archive": s.archive, "restore": s.restore,
 	}
 	verb, ok := verbs[d.Cmd]
 	if !ok {
@@ -165,7 +168,7 @@ func (s *scenario) begin(policy string, keys uint32) {
 // submit: an order of a kind; cancel and settle name the last one that was opened.
 func (s *scenario) submit(d *datadriven.TestData) string {
 	kinds := map[string]order.Kind{"rotate": order.Rotate, "cancel": order.Cancel, "settle": order.Settle, "remove": order.Remove, "enrol": order.Enrol, "init": order.Init,
-		"recover": order.Recover, "administrators": order.Administration, "destroy-retired": order.DestroyRetired}
+		"recover": order.Recover, "administrators": order.Administration, "destroy-retired": order.DestroyRetired, "restore": order.Restore}
 	kind, ok := kinds[first(d)]
 	if !ok {
 		s.world.t.Fatalf("%s: no order %q", d.Pos, first(d))

@@ -49,6 +49,8 @@ func (s *scenario) aboutUnits(d *datadriven.TestData, o *order.Order, next succe
 	case order.Recover:
 		o.Subject.Pattern = o.Current
 		o.Generator = number32(d, "source", o.Generator)
+	case order.Restore:
+		o.Subject.Archive, o.Subject.Incarnation = order.Digest{1}, o.Incarnation+1
 	case order.Administration:
 		der, err := next.list.Encode()
 		if err != nil {

@@ -67,6 +67,9 @@ type published struct {
 const (
 	pointerName  = "CURRENT"
 	folderPrefix = "store-"
+
+	// FirstFolder is the folder in Config.Dir that a new store is opened in: a checkpoint may lie there already.
+	FirstFolder = folderPrefix + "0"
 )
 
 // Open opens the store of a folder, or an empty one.
@@ -101,7 +104,7 @@ func Open(config Config) (*Store, error) {
 func currentFolder(dir string) (string, error) {
 	name, err := os.ReadFile(filepath.Join(dir, pointerName))
 	if errors.Is(err, os.ErrNotExist) {
-		return folderPrefix + "0", setCurrent(dir, folderPrefix+"0")
+		return FirstFolder, setCurrent(dir, FirstFolder)
 	}
 	if err != nil {
 		return "", err

@@ -31,13 +31,15 @@ type world struct {
 	waiting []uint32 // units that have joined and that no order enrolled
 	policy  order.Policy
 	damaged bool // a replica was changed behind the state's back
-	index   uint64
-	admin   order.KeySigner
-	list    order.Administrators
-	cluster order.ID
-	inst    order.ID
-	number  uint64
-	clock   Time
+	// restored: it began with the state of an archive, and its log alone leads nowhere.
+	restored bool
+	index    uint64
+	admin    order.KeySigner
+	list     order.Administrators
+	cluster  order.ID
+	inst     order.ID
+	number   uint64
+	clock    Time
 }
 
 type plainSealer struct{}
@@ -181,13 +183,13 @@ func (w *world) order(kind order.Kind, change func(*order.Order)) *SubmitOrder {
 	v := w.view()
 	defer v.Close()
 	o := &order.Order{
-		Kind: kind, Cluster: w.cluster, Incarnation: 1, Instance: w.inst, Number: w.number, Current: masterkey.Pattern(v.Cluster().Pattern),
+		Kind: kind, Cluster: w.cluster, Incarnation: uint64(v.Cluster().Incarnation), Instance: w.inst, Number: w.number, Current: masterkey.Pattern(v.Cluster().Pattern),
 		Suite: order.SuiteHPKE, Administrators: digest, Policy: w.policy, Commit: order.Automatic, Activate: order.Automatic,
 		Retire: order.Keep, NotAfter: time.Now().Add(time.Hour).UTC().Truncate(time.Second),
 	}
-	for _, u := range w.units {
-		s := u.Status()
-		if slices.Contains(w.gone, s.Number) || slices.Contains(w.waiting, s.Number) && kind != order.Enrol && kind != order.Init {
+	for i, u := range w.units {
+		s := u.Status() // nothing, of one that is closed
+		if slices.Contains(w.gone, uint32(i+1)) || slices.Contains(w.waiting, s.Number) && kind != order.Enrol && kind != order.Init {
 			continue
 		}
 		o.Units = append(o.Units, order.UnitRef{Number: s.Number, Role: s.Role, Identity: s.Identity})
