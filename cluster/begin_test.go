@@ -53,3 +53,42 @@ func TestAnotherClusterBeginsWithAState(t *testing.T) {
 		t.Error("the cluster that it was taken from is another")
 	}
 }
+
+// TestARestoredMemberIsNoneOfTheClusterThatWas: it has the number and the address of a member of a cluster that runs on, and
+// neither cluster hears of the other's log.
+func TestARestoredMemberIsNoneOfTheClusterThatWas(t *testing.T) {
+	f := newFarm(t)
+	nodes := f.cluster(3)
+	f.propose(nodes[0], "before")
+	taken := must(nodes[0].Take(f.ctx()))
+	folder := filepath.Join(f.t.TempDir(), "unpacked")
+	check(os.Mkdir(folder, 0o700))
+	f.noError(Unpack(taken, folder))
+	f.noError(taken.Close())
+	config := nodes[1].config
+	f.stop(nodes[1])
+	state := newTally("")
+	f.noError(state.Recover(Durable{Snapshot: folder}))
+	config.Dir = filepath.Join(f.t.TempDir(), "raft")
+	f.noError(Begin(Beginning{Dir: config.Dir, Number: 2, Address: config.Address, Index: state.index, Persist: func(sink raft.SnapshotSink) error {
+		return folderSnapshot(folder).Persist(sink)
+	}}))
+	restored := f.open(config)
+	f.waitFor("it to lead", func() bool { leader, ok := restored.Leader(); return ok && leader == 2 })
+	f.noError(restored.ReadIndex(f.ctx()))
+	term := restored.raft.CurrentTerm()
+	leader := f.leader(nodes[0], nodes[2])
+	f.isError(leader.sameCluster(f.ctx(), 2), ErrOtherCluster)
+	_, err := leader.calls.call(f.ctx(), 2, methodCommitted, leader.commitment().appendTo(nil))
+	f.isError(err, ErrOtherCluster)
+	for range 50 {
+		f.propose(leader, "there")
+		f.propose(restored, "here")
+	}
+	if restored.raft.CurrentTerm() != term || restored.fsm.Count("there") != 0 || leader.fsm.Count("here") != 0 {
+		t.Errorf("the clusters met: term %d, then %d", term, restored.raft.CurrentTerm())
+	}
+	if metas := must(restored.snapshots.List()); len(metas) != 1 || metas[0].Term != beginningTerm {
+		t.Errorf("snapshots: %+v", metas)
+	}
+}

@@ -25,6 +25,7 @@ type calls struct {
 	logger  hclog.Logger
 	address func(number uint32) (string, bool)
 	leader  func() uint32
+	cluster func() string // the id of this node's cluster in hex, or ""
 
 	client *http.Transport
 	server *http.Server
@@ -44,7 +45,9 @@ const (
 	pathPrefix = "/rpc/"
 	nodeSuffix = ".node.invalid" // a host that stands for the node with a number, RFC 6761
 	errorType  = "application/problem+json"
-	resultType = "application/octet-stream"
+
+	clusterHeader = "Tumbler-Cluster" // the id of the caller's cluster, unless it belongs to none
+	resultType    = "application/octet-stream"
 )
 
 func newCalls(cfg Config, creds *credentials, logger hclog.Logger) *calls {
@@ -159,6 +162,9 @@ func (c *calls) send(ctx context.Context, target string, number uint32, method s
 	if err != nil {
 		return nil, &dialError{target, err}
 	}
+	if id := c.cluster(); id != "" {
+		request.Header.Set(clusterHeader, id)
+	}
 	response, err := c.client.RoundTrip(request)
 	if err != nil {
 		return nil, callError(ctx, number, method, err)
@@ -216,6 +222,10 @@ func (c *calls) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer)
 }
 
+// foreign: a method that a node of another cluster may call, to be told that it is one. After a restore two clusters may have
+// nodes with the same numbers and certificates.
+func foreign(method string) bool { return method == methodHello || method == methodJoin }
+
 func (c *calls) answer(r *http.Request) ([]byte, error) {
 	peer, err := peerOf(r.TLS)
 	if err != nil {
@@ -228,6 +238,9 @@ func (c *calls) answer(r *http.Request) ([]byte, error) {
 	handler, ok := c.handler(method)
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrUnknownMethod, method)
+	}
+	if theirs, mine := r.Header.Get(clusterHeader), c.cluster(); theirs != "" && mine != "" && theirs != mine && !foreign(method) {
+		return nil, fmt.Errorf("node %d: %w", c.self, ErrOtherCluster)
 	}
 	body, err := readBody(r.Body, r.ContentLength)
 	if err != nil {

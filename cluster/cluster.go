@@ -132,6 +132,7 @@ func (c *Cluster) openNetwork() error {
 	}
 	c.calls = newCalls(c.cfg, creds, c.logger)
 	c.calls.address = c.addressOf
+	c.calls.cluster = c.identity
 	c.calls.leader = func() uint32 {
 		number, _ := c.leader.get()
 		return number
@@ -206,7 +207,7 @@ func (c *Cluster) startRaft() error {
 		return err
 	}
 	c.transport = newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  &stream{acceptor: c.port.raft, network: c.cfg.network, creds: c.calls.creds, timeout: c.cfg.Timeouts.Call, number: c.numberAt},
+		Stream:                  &stream{acceptor: c.port.raft, network: c.cfg.network, creds: c.calls.creds, timeout: c.cfg.Timeouts.Call, number: c.numberAt, same: c.sameCluster},
 		Logger:                  logger,
 		MaxPool:                 4,
 		Timeout:                 max(c.cfg.Timeouts.Call, 10*time.Second),

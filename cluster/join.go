@@ -51,6 +51,22 @@ func (c *Cluster) identity() string {
 	return hex.EncodeToString(id)
 }
 
+// sameCluster refuses a node that belongs to another cluster. One that belongs to none yet is about to join this one.
+func (c *Cluster) sameCluster(ctx context.Context, number uint32) error {
+	answer, err := c.calls.call(ctx, number, methodHello, nil)
+	if err != nil {
+		return err
+	}
+	var hello helloAnswer
+	if err := json.Unmarshal(answer, &hello); err != nil {
+		return fmt.Errorf("node %d: %w", number, err)
+	}
+	if hello.Cluster != "" && hello.Cluster != c.identity() {
+		return fmt.Errorf("node %d: %w", number, ErrOtherCluster)
+	}
+	return nil
+}
+
 func (c *Cluster) answerHello(context.Context, uint32, []byte) ([]byte, error) {
 	return json.Marshal(helloAnswer{Number: c.cfg.Number, Cluster: c.identity()})
 }
