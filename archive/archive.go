@@ -166,29 +166,35 @@ func read(from io.ReaderAt, size int64) (*Archive, error) {
 // Close closes the file.
 func (a *Archive) Close() error { return a.file.Close() }
 
-// Verify reads every part and compares it with its digest. progress, unless nil, is told how many bytes have been read.
-func (a *Archive) Verify(progress func(done int64)) error {
-	state := a.State()
-	if progress != nil {
-		state = &telling{r: state, tell: progress}
-	}
-	if _, err := io.Copy(io.Discard, state); err != nil {
+// Verify reads every part and compares it with its digest. progress may be nil, see Telling.
+func (a *Archive) Verify(progress func(done int64) error) error {
+	if _, err := io.Copy(io.Discard, Telling(a.State(), progress)); err != nil {
 		return err
 	}
 	_, err := a.Unit()
 	return err
 }
 
+// Telling tells, while r is read, how many bytes have been; an error of progress ends it. progress may be nil.
+func Telling(r io.Reader, progress func(done int64) error) io.Reader {
+	if progress == nil {
+		return r
+	}
+	return &telling{r: r, progress: progress}
+}
+
 type telling struct {
-	r    io.Reader
-	n    int64
-	tell func(int64)
+	r        io.Reader
+	n        int64
+	progress func(int64) error
 }
 
 func (t *telling) Read(b []byte) (int, error) {
 	n, err := t.r.Read(b)
 	t.n += int64(n)
-	t.tell(t.n)
+	if stop := t.progress(t.n); stop != nil {
+		return n, stop
+	}
 	return n, err
 }
 

@@ -55,7 +55,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		}
 		defer a.Close()
 		read := int64(0)
-		if err := a.Verify(func(n int64) { read = n }); err != nil || read != int64(len(state)) {
+		if err := a.Verify(func(n int64) error { read = n; return nil }); err != nil || read != int64(len(state)) {
 			t.Fatal(read, err)
 		}
 		got, err := io.ReadAll(a.State())

@@ -60,17 +60,17 @@ func autoRecover(ctx context.Context, i *invocation) error {
 		if err := i.checkFingerprints(folder, c.Instance, identities(instanceUnits(c))); err != nil {
 			return err
 		}
-		registers, err := registersOf(ctx, admin, o)
+		reports, err := reportsOf(ctx, admin, o)
 		if err != nil {
 			return err
 		}
-		if o.Subject.Units, err = recoverTargets(o, registers, chosen); err != nil {
+		if o.Subject.Units, err = recoverTargets(o, reports, chosen); err != nil {
 			return err
 		}
 		if len(o.Subject.Units) == 0 {
 			return i.done(map[string]any{"units": []uint32{}}, "Every enrolled crypto unit holds the master key: there is nothing to recover.")
 		}
-		if o.Generator, err = recoverSource(o, registers, uint32(source)); err != nil {
+		if o.Generator, err = recoverSource(o, reports, uint32(source)); err != nil {
 			return err
 		}
 		o.Subject.Pattern = o.Current
@@ -83,13 +83,13 @@ func autoRecover(ctx context.Context, i *invocation) error {
 	})
 }
 
-// registersOf reads the registers that each unit of an order signed; a unit that does not answer has none.
-func registersOf(ctx context.Context, admin *client.Client, o order.Order) (map[uint32]masterkey.Registers, error) {
+// reportsOf reads the report that each unit of an order signed; a unit that does not answer has none.
+func reportsOf(ctx context.Context, admin *client.Client, o order.Order) (map[uint32]*order.Report, error) {
 	units, err := admin.Units(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all := map[uint32]masterkey.Registers{}
+	all := map[uint32]*order.Report{}
 	for _, ref := range o.Units {
 		u := unitOf(units, ref.Number)
 		if len(u.Report) == 0 {
@@ -99,25 +99,25 @@ func registersOf(ctx context.Context, admin *client.Client, o order.Order) (map[
 		if err != nil {
 			return nil, fmt.Errorf("crypto unit %d: %w", ref.Number, err)
 		}
-		all[ref.Number] = r.Registers
+		all[ref.Number] = r
 	}
 	return all, nil
 }
 
 // recoverTargets are the chosen units, or all that answer, with Empty registers.
-func recoverTargets(o order.Order, registers map[uint32]masterkey.Registers, chosen []uint32) ([]order.UnitRef, error) {
+func recoverTargets(o order.Order, reports map[uint32]*order.Report, chosen []uint32) ([]order.UnitRef, error) {
 	var targets []order.UnitRef
 	for _, ref := range o.Units {
-		r, answers := registers[ref.Number]
+		r, answers := reports[ref.Number]
 		wanted := slices.Contains(chosen, ref.Number)
 		switch {
 		case len(chosen) > 0 && !wanted:
-		case answers && r == masterkey.Empty():
+		case answers && r.Registers == masterkey.Empty():
 			targets = append(targets, ref)
 		case wanted && !answers:
 			return nil, fmt.Errorf("crypto unit %d does not answer: start its node", ref.Number)
-		case wanted && r.CurrentPattern != o.Current:
-			return nil, fmt.Errorf("crypto unit %d holds %v, and a recovery loads Empty registers only: remove it, and enrol a new unit in its place", ref.Number, r.CurrentPattern)
+		case wanted && r.Registers.CurrentPattern != o.Current:
+			return nil, fmt.Errorf("crypto unit %d holds %v, and a recovery loads Empty registers only: remove it, and enrol a new unit in its place", ref.Number, r.Registers.CurrentPattern)
 		}
 	}
 	for _, n := range chosen {
@@ -129,18 +129,23 @@ func recoverTargets(o order.Order, registers map[uint32]masterkey.Registers, cho
 }
 
 // recoverSource is the unit that seals the key: the one asked for, or the lowest-numbered that answers and holds it, of the
-// recovery units before the others.
-func recoverSource(o order.Order, registers map[uint32]masterkey.Registers, asked uint32) (uint32, error) {
+// recovery units before the others. After a restore from before a rotation no unit holds it, and a recovery unit may have it as
+// a retired key, which it alone can tell.
+func recoverSource(o order.Order, reports map[uint32]*order.Report, asked uint32) (uint32, error) {
+	holds := func(r *order.Report) bool { return r.Registers.CurrentPattern == o.Current }
+	retired := func(r *order.Report) bool { return r.Role == order.Recovery && r.Retired > 0 }
 	if asked != 0 {
-		if r, answers := registers[asked]; !answers || r.CurrentPattern != o.Current {
+		if r, answers := reports[asked]; !answers || !holds(r) && !retired(r) {
 			return 0, fmt.Errorf("crypto unit %d does not answer, or does not hold the master key %v: choose another --source", asked, o.Current)
 		}
 		return asked, nil
 	}
-	for _, role := range []order.Role{order.Recovery, order.Operational} {
-		for _, ref := range o.Units {
-			if r, answers := registers[ref.Number]; answers && ref.Role == role && r.CurrentPattern == o.Current && r.New == masterkey.NewEmpty {
-				return ref.Number, nil
+	for _, may := range []func(*order.Report) bool{holds, retired} {
+		for _, role := range []order.Role{order.Recovery, order.Operational} {
+			for _, ref := range o.Units {
+				if r, answers := reports[ref.Number]; answers && ref.Role == role && may(r) && r.Registers.New == masterkey.NewEmpty {
+					return ref.Number, nil
+				}
 			}
 		}
 	}

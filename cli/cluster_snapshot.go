@@ -31,6 +31,24 @@ func snapshotCommands(s Streams) *urfave.Command {
 				Flags:  adminFlags(text("unit", "CRYPTO UNIT `NUM` whose sealed file goes into the archive")),
 				Action: action(s, snapshotSave),
 			},
+			{
+				Name:      "restore",
+				Usage:     "make a new cluster of one node from an archive, in that node's empty data_dir",
+				ArgsUsage: "FILE",
+				Description: "For a cluster that is lost. It runs on the machine of the new node, which is not started yet and is to have the number and\n" +
+					"role of the unit whose file is restored; it talks to no node. A quorum of the administrators whom that unit knows signs.\n" +
+					"The new cluster has another incarnation, and the unit another identity: the nodes of the former cluster are no part of it,\n" +
+					"and must not run any more. Other nodes then join with an empty data_dir, as new ones do.\n\n" +
+					"Examples:\n   tumbler cluster snapshot restore 2026-11-28.tumbler --config node.yaml --sealing-key kept/node-4-sealing.key\n" +
+					"   tumbler cluster snapshot restore 2026-01-01.tumbler --config node.yaml --unit-file 2026-11-28.tumbler",
+				Flags: join([]urfave.Flag{
+					text("config", "configuration `FILE` of the new node [$TUMBLER_CONFIG]"),
+					text("unit-file", "take the crypto unit's sealed file from this `FILE`, unit.sealed or a later archive, rather than from the archive: it may hold the state's master key as a retired one"),
+					text("sealing-key", "`FILE` with the key that sealed the crypto unit's file; else a line of sealing.key_file"),
+					yesFlag("the former cluster is lost, and what came after the archive with it"),
+				}, keyFlags(), outputFlags(), folderFlags()),
+				Action: action(s, snapshotRestore),
+			},
 		},
 	}
 }

@@ -154,6 +154,29 @@ func TestAutoRecoverNamesSourceAndTargets(t *testing.T) {
 	}
 }
 
+// TestARetiredKeyIsRecovered: after a restore from before a rotation no unit holds the state's master key, and a recovery unit
+// that keeps retired ones is asked.
+func TestARetiredKeyIsRecovered(t *testing.T) {
+	f := newFakeCluster(t, 1, 2)
+	f.mustInit()
+	f.units[0].registers = masterkey.Empty()
+	for _, u := range f.units[1:] {
+		u.registers.CurrentPattern = masterkey.PatternOf([]byte("later"))
+	}
+	f.units[2].retired = 1
+	f.rotation = complete("recover")
+	f.must("", "tke", "auto-recover")
+	if o := f.orders[len(f.orders)-1]; o.Generator != 3 || o.Subject.Pattern != f.pattern || len(o.Subject.Units) != 1 {
+		t.Errorf("%+v", o)
+	}
+	f.must("", "tke", "auto-recover", "--source", "3")
+	f.units[1].registers.CurrentPattern = f.pattern // who holds it comes first
+	f.must("", "tke", "auto-recover")
+	if o := f.orders[len(f.orders)-1]; o.Generator != 2 {
+		t.Errorf("%+v", o)
+	}
+}
+
 func TestAutoRecoverRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		spoil func(*fakeCluster)

@@ -45,6 +45,7 @@ type fakeUnit struct {
 	instance       order.ID
 	administrators []byte
 	registers      masterkey.Registers
+	retired        uint32
 }
 
 // newFakeCluster makes operational and recovery units, in imprint mode.
@@ -85,7 +86,7 @@ func (u *fakeUnit) identity() order.Identity {
 
 func (u *fakeUnit) shown(t *testing.T) client.Unit {
 	statement := order.Statement{Kind: order.ReportOnly, Unit: u.number, Generation: 3,
-		Report: &order.Report{Role: u.role, Instance: u.instance, Registers: u.registers, Administrators: u.administrators}}
+		Report: &order.Report{Role: u.role, Instance: u.instance, Registers: u.registers, Administrators: u.administrators, Retired: u.retired}}
 	signed, err := order.SignStatement(&statement, u.identity(), func(b []byte) []byte { return ed25519.Sign(u.key, b) })
 	if err != nil {
 		t.Error(err)

@@ -69,10 +69,15 @@ func adminFlags(more ...urfave.Flag) []urfave.Flag {
 
 // signFlags are those of commands that sign with an administrator's key.
 func signFlags(more ...urfave.Flag) []urfave.Flag {
-	return join(more, []urfave.Flag{
+	return join(more, keyFlags(), outputFlags(), connectionFlags(), folderFlags())
+}
+
+// keyFlags choose signature keys.
+func keyFlags() []urfave.Flag {
+	return []urfave.Flag{
 		text("keynum", "`KEYNUM`s of the signature keys that sign, separated by commas; else the current ones (sigkey-sel)"),
 		text("password-file", "`FILE` with the passwords of the signature keys, a line each, in the order of their KEYNUMs [$TUMBLER_SIGKEY_PASSWORD, $TUMBLER_SIGKEY_PASSWORD_<KEYNUM>]"),
-	}, outputFlags(), connectionFlags(), folderFlags())
+	}
 }
 
 // text makes a flag with a value; backquotes in the usage name it.

@@ -7,7 +7,7 @@ import (
 	"tumbler/node"
 )
 
-// runNode is the command line's only use of the node package.
+// runNode and snapshotRestore are the command line's only uses of the node package.
 func runNode(ctx context.Context, i *invocation, path string) error {
 	config, err := node.LoadConfig(path)
 	if err != nil {

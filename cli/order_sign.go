@@ -54,15 +54,9 @@ func (i *invocation) signAndSubmit(ctx context.Context, admin *client.Client, fo
 
 // submit signs an order and hands it in. It gives the order's digest.
 func (i *invocation) submit(ctx context.Context, admin *client.Client, o order.Order, keys []*workstation.SigKey) (string, error) {
-	der, err := o.Encode()
+	signed, err := signedOrder(o, keys)
 	if err != nil {
 		return "", err
-	}
-	signed := order.SignedOrder{Order: der}
-	for _, key := range keys {
-		if err := signed.Sign(key); err != nil {
-			return "", err
-		}
 	}
 	encoded, err := signed.Encode()
 	if err != nil {
@@ -77,6 +71,18 @@ func (i *invocation) submit(ctx context.Context, admin *client.Client, o order.O
 		return "", fmt.Errorf("the cluster accepted order %s, and %s was signed: look at `tumbler tke rotation status` with another node", short(answer.Digest), short(digest))
 	}
 	return digest, nil
+}
+
+func signedOrder(o order.Order, keys []*workstation.SigKey) (signed order.SignedOrder, err error) {
+	if signed.Order, err = o.Encode(); err != nil {
+		return signed, err
+	}
+	for _, key := range keys {
+		if err := signed.Sign(key); err != nil {
+			return signed, err
+		}
+	}
+	return signed, nil
 }
 
 // openOrder gives the order under way, as its administrators signed it: what the node says of it must be what it is.

@@ -99,7 +99,7 @@ func start(config Config, failed chan error) (n *Node, err error) {
 	if n.locked, err = lock(config.DataDir); err != nil {
 		return nil, err
 	}
-	if err := config.checkSame(); err != nil {
+	if err := errors.Join(config.checkRestored(), config.checkSame()); err != nil {
 		return nil, err
 	}
 	n.disk, n.waits = newDisk(config, n.log.Named("disk")), newWaits(time.Now)
@@ -157,6 +157,11 @@ func (n *Node) openState() error {
 	return nil
 }
 
+// clusterAddress is where other nodes reach this one.
+func (c Config) clusterAddress() string {
+	return net.JoinHostPort(c.Listen.Advertise, strconv.Itoa(c.Listen.Cluster))
+}
+
 func (n *Node) clusterConfig(dir string, store *fsm.Store) (cluster.Config, error) {
 	keyring, err := ReadKeys(n.config.Gossip.KeyFile)
 	if err != nil {
@@ -167,7 +172,7 @@ func (n *Node) clusterConfig(dir string, store *fsm.Store) (cluster.Config, erro
 	return cluster.Config{
 		Number:  n.config.Number,
 		Dir:     dir,
-		Address: at(l.Advertise, l.Cluster),
+		Address: n.config.clusterAddress(),
 		Listen:  at(l.Host, l.Cluster),
 		Gossip:  cluster.Gossip{Address: at(l.Advertise, l.Gossip), Listen: at(l.Host, l.Gossip), Keyring: keyring},
 		Meta:    cluster.Meta{APIAddress: at(l.Advertise, l.API), Role: n.config.Role},

@@ -29,15 +29,39 @@ func newSealer(c Sealing) (*sealer, error) {
 }
 
 func wrappersOf(c Sealing) ([]wrapping.Wrapper, error) {
-	keys, err := ReadKeys(c.KeyFile)
+	wrappers, err := wrappersIn(c.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("sealing.key_file: %w", err)
+	}
+	return wrappers, nil
+}
+
+// alsoOpen has the keys of another file open what was sealed with them, and seal nothing. No file: nothing.
+func (s *sealer) alsoOpen(path string) error {
+	if path == "" {
+		return nil
+	}
+	if problem := checkFile(path, true, "give the file with the sealing key of the archived unit's node"); problem != "" {
+		return errors.New(problem)
+	}
+	wrappers, err := wrappersIn(path)
+	if err != nil {
+		return err
+	}
+	s.replace(append(s.replace(nil), wrappers...))
+	return nil
+}
+
+func wrappersIn(path string) ([]wrapping.Wrapper, error) {
+	keys, err := ReadKeys(path)
+	if err != nil {
+		return nil, err
 	}
 	var wrappers []wrapping.Wrapper
 	for _, key := range keys {
 		wrapper := aead.NewWrapper()
 		if err := wrapper.SetAesGcmKeyBytes(key); err != nil {
-			return nil, fmt.Errorf("sealing.key_file %s: %w", c.KeyFile, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		wrappers = append(wrappers, wrapper)
 	}

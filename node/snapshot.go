@@ -71,10 +71,15 @@ func (c adminChecks) Archive(ctx context.Context, number uint32) (*admin.Archive
 	limit, cancel := context.WithTimeout(ctx, sealedTime)
 	defer cancel()
 	for {
-		_, changed := c.store.Watch()
+		if err := c.togetherWith(limit, number); err != nil {
+			return nil, err
+		}
 		taken, manifest, err := c.takeState(ctx)
-		if err != nil || number == 0 {
-			return archiveOf(taken, manifest, nil), err
+		if err != nil {
+			return nil, err
+		}
+		if number == 0 {
+			return archiveOf(taken, manifest, nil), nil
 		}
 		f, err := c.calls.sealed(ctx, number)
 		if err != nil {
@@ -87,14 +92,40 @@ func (c adminChecks) Archive(ctx context.Context, number uint32) (*admin.Archive
 		if err := taken.Close(); err != nil {
 			return nil, err
 		}
+	}
+}
+
+// togetherWith waits until a unit's current register has the state's master key, so that no state is taken in vain.
+func (c adminChecks) togetherWith(ctx context.Context, number uint32) error {
+	for told := false; number != 0; {
+		_, changed := c.store.Watch()
+		view, err := c.store.View()
+		if err != nil {
+			return err
+		}
+		pattern := view.Cluster().Pattern
+		view.Close()
+		needs := hex.EncodeToString(pattern[:])
+		f, err := c.calls.sealed(ctx, number)
+		if err != nil {
+			return err
+		}
+		if f.Unit.Pattern == needs {
+			return nil
+		}
+		if !told {
+			c.log.Info("an archive waits until the crypto unit holds the instance's master key", "archived", number, "holds", f.Unit.Pattern, "needs", needs)
+			told = true
+		}
 		select {
-		case <-limit.Done():
-			return nil, fmt.Errorf("%w: crypto unit %d holds %s, and the instance's master key is %s: wait until it has converged (`tumbler tke cryptounit-compare`), or name another unit",
-				admin.ErrNotAccepted, number, f.Unit.Pattern, manifest.Patterns[0])
+		case <-ctx.Done():
+			return fmt.Errorf("%w: crypto unit %d holds %s, and the instance's master key is %s: wait until it has converged (`tumbler tke cryptounit-compare`), or name another unit",
+				admin.ErrNotAccepted, number, f.Unit.Pattern, needs)
 		case <-changed:
 		case <-time.After(tick):
 		}
 	}
+	return nil
 }
 
 // archivable holds the guards of an archive, against a state that has all that was committed before.
@@ -151,9 +182,6 @@ func (c adminChecks) takeState(ctx context.Context) (*cluster.Taken, archive.Man
 }
 
 func archiveOf(taken *cluster.Taken, m archive.Manifest, unit []byte) *admin.Archive {
-	if taken == nil {
-		return nil
-	}
 	size, _ := m.Size() // of numbers and words
 	return &admin.Archive{
 		Size: size,

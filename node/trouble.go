@@ -98,3 +98,12 @@ func lock(dir string) (*os.File, error) {
 	}
 	return file, nil
 }
+
+// syncFolder makes what a folder names durable.
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	kp "github.com/IBM/keyprotect-go-client"
@@ -92,7 +93,7 @@ func (c *Cluster) Run(args ...string) (string, error) {
 		"TUMBLER_CA="+c.path("pki/ca.pem"), "TUMBLER_CERT="+c.path("pki/client-admin.pem"), "TUMBLER_KEY="+c.path("pki/client-admin.key"),
 		"CLOUDTKEFILES="+c.path("tke"), "TUMBLER_AGE_WORK_FACTOR=10", "TUMBLER_SIGKEY_PASSWORD=a test needs no secret 7",
 		"TUMBLER_INSTANCE="+c.Instance, "TUMBLER_API_KEY="+c.APIKey)
-	if len(c.Nodes) > 0 && args[0] != "pki" {
+	if slices.ContainsFunc(c.Nodes, (*Node).answers) && args[0] != "pki" {
 		command.Env = append(command.Env, "TUMBLER_ADDRESS="+strings.Join(c.addresses(), ","))
 	}
 	var out bytes.Buffer

@@ -25,15 +25,22 @@ func (c *Cluster) Add(role string) uint32 {
 // yet.
 func (c *Cluster) Replace(number uint32) {
 	c.t.Helper()
+	c.Wipe(number)
+	n := c.Node(number)
+	n.start(c.t, c.binary)
+	c.waitHealthy(n, "/healthz")
+}
+
+// Wipe gives a node that has ended an empty disk.
+func (c *Cluster) Wipe(number uint32) {
+	c.t.Helper()
 	n := c.Node(number)
 	if n.Running() {
-		c.t.Fatalf("node %d runs, and cannot be replaced", number)
+		c.t.Fatalf("node %d runs, and its disk stays", number)
 	}
 	if err := os.RemoveAll(n.DataDir()); err != nil {
 		c.t.Fatal(err)
 	}
-	n.start(c.t, c.binary)
-	c.waitHealthy(n, "/healthz")
 }
 
 // Part takes the log and the store of a node that has ended, and starts it: its unit belongs to no cluster's member any more.

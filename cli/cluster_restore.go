@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"tumbler/archive"
+	"tumbler/cli/workstation"
+	"tumbler/cryptounit/order"
+	"tumbler/node"
+)
+
+// restoredCluster is what restore prints.
+type restoredCluster struct {
+	Archive     archive.Digest `json:"archive"` // digest
+	Cluster     string         `json:"cluster"`
+	Instance    string         `json:"instance"`
+	Incarnation uint64         `json:"incarnation"`
+	Order       order.Digest   `json:"order"`
+	Unit        uint32         `json:"unit"`
+	Fingerprint order.Identity `json:"fingerprint"` // of its new identity
+	Removed     []uint32       `json:"removed"`     // units of the former cluster
+	Recover     bool           `json:"recover"`     // no key opens before `tumbler tke auto-recover`
+	DataDir     string         `json:"data_dir"`
+}
+
+func snapshotRestore(ctx context.Context, i *invocation) error {
+	arguments, err := i.arguments("FILE")
+	if err != nil {
+		return err
+	}
+	path := i.text("config", "TUMBLER_CONFIG")
+	if path == "" {
+		return i.usage("--config is missing")
+	}
+	folder, err := i.folder()
+	if err != nil {
+		return err
+	}
+	config, err := node.LoadConfig(path)
+	if err != nil {
+		return err
+	}
+	if err := config.CheckFiles(); err != nil {
+		return err
+	}
+	shown := &steps{i: i}
+	defer shown.stop()
+	var made restoredCluster
+	_, err = node.Restore(ctx, config, node.Restoring{
+		Archive: arguments[0], UnitFile: i.text("unit-file", ""), SealingKey: i.text("sealing-key", ""), Progress: shown.show,
+		Sign: func(r node.Restorable) (signed order.SignedOrder, err error) {
+			shown.stop()
+			signed, err = i.signRestore(folder, r)
+			made = restored(r, signed.Digest(), config.DataDir)
+			return signed, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := repin(folder, made); err != nil {
+		return fmt.Errorf("the cluster was restored, and this workstation does not know its crypto unit yet: %w", err)
+	}
+	return i.result(made, func(w io.Writer) { showRestored(w, made, path) })
+}
+
+// signRestore shows what is restored, and has a quorum of the administrators whom the unit knows sign.
+func (i *invocation) signRestore(folder *workstation.Folder, r node.Restorable) (order.SignedOrder, error) {
+	none := order.SignedOrder{}
+	m, unit := r.Manifest, r.Order.Subject.Units[0]
+	i.say("The archive is of %s: %s of epoch %d of instance %s, at index %s.", when(m.Time()),
+		plural(m.Keys.SystemInternal+m.Keys.KMS+m.Keys.EP11, "key"), m.Epoch, m.Instance, thousands(m.Index))
+	i.say("Crypto unit %d (%v) goes on alone, in incarnation %d; the former units (%s) are removed.", unit.Number, unit.Role,
+		r.Order.Subject.Incarnation, numbers(numbersOf(r.Order.Units)))
+	yes, err := i.confirm("What came after the archive is lost, and no node of the former cluster may run any more. Do you want to continue?")
+	if err != nil || !yes {
+		return none, declined(err)
+	}
+	need, err := r.Order.Threshold(&r.Administrators)
+	if err != nil {
+		return none, err
+	}
+	keys, err := i.quorum(folder, publicKeys(&r.Administrators), int(need))
+	if err != nil {
+		return none, err
+	}
+	return signedOrder(r.Order, keys)
+}
+
+func restored(r node.Restorable, digest order.Digest, dataDir string) restoredCluster {
+	unit := r.Order.Subject.Units[0]
+	return restoredCluster{
+		Archive: r.Digest, Cluster: r.Order.Cluster.String(), Instance: r.Order.Instance.String(), Incarnation: r.Order.Subject.Incarnation,
+		Order: digest, Unit: unit.Number, Fingerprint: unit.Identity, Removed: numbersOf(r.Order.Units), Recover: r.Retired, DataDir: dataDir,
+	}
+}
+
+// repin forgets the units that the order removed, and remembers the one that it made here.
+func repin(folder *workstation.Folder, r restoredCluster) error {
+	forgotten := r.Removed
+	if !slices.Contains(forgotten, r.Unit) {
+		forgotten = append(slices.Clip(forgotten), r.Unit)
+	}
+	if err := folder.ForgetIdentities(r.Instance, forgotten); err != nil {
+		return err
+	}
+	return folder.PinIdentities(r.Instance, map[uint32][]byte{r.Unit: r.Fingerprint[:]})
+}
+
+func showRestored(w io.Writer, r restoredCluster, config string) {
+	line(w, "OK\n%s holds the only member of cluster %s, incarnation %d.", r.DataDir, r.Cluster, r.Incarnation)
+	line(w, "Fingerprint of crypto unit %d:   %s", r.Unit, r.Fingerprint)
+	line(w, "Next: start it (`tumbler node run --config %s`), and let another node join with an empty data_dir (`tumbler cluster token create`,", config)
+	line(w, "`tumbler cluster join`). Then `tumbler tke enrol` makes its crypto unit part of the instance, and `tumbler tke auto-recover` gives it the master key.")
+	if r.Recover {
+		line(w, "The crypto unit has the master key of the archive as a retired one: no key opens until then.")
+	}
+	line(w, "API keys and keys that were deleted after the archive are there again: delete them anew.")
+}
+
+// steps shows the steps of something long, one after the other.
+type steps struct {
+	i     *invocation
+	step  string
+	shown *counter
+}
+
+func (s *steps) show(step string, done, total int64) {
+	if step != s.step {
+		s.stop()
+		s.step, s.shown = step, s.i.counter(step+" (MiB)", int((total+1<<20-1)>>20))
+	}
+	s.shown.show(int(done >> 20))
+}
+
+func (s *steps) stop() {
+	if s.shown != nil {
+		s.shown.stop()
+	}
+	s.step, s.shown = "", nil
+}
