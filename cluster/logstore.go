@@ -138,9 +138,10 @@ func (s *logStore) stub(index uint64) (entry raft.Log, table stub, err error) {
 }
 
 func (s *logStore) GetLog(index uint64, entry *raft.Log) error {
-	got, table, err := s.stub(index)
-	if err == nil && table.size > 0 {
-		got.Extensions, err = readTable(TablePath(s.dir, index, got.Term), table)
+	var got raft.Log
+	err := s.bolt.GetLog(index, &got)
+	if err == nil {
+		got.Extensions, err = Table(s.dir, &got)
 	}
 	if errors.Is(err, ErrDamaged) {
 		if index <= s.covered() {

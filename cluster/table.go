@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/hashicorp/raft"
 )
 
 // A stub stands in the log for a table that lies beside it: 4 bytes of magic with a format number, 8 of size, big endian,
@@ -131,6 +133,18 @@ func readTable(path string, s stub) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s does not have the digest that the log names", ErrDamaged, path)
 	}
 	return b, nil
+}
+
+// Table gives the table of an entry as Bolt has it, wherever it lies below the Config.Dir dir; nil if it has none.
+func Table(dir string, entry *raft.Log) ([]byte, error) {
+	if len(entry.Extensions) == 0 {
+		return nil, nil
+	}
+	s, err := decodeStub(entry.Extensions)
+	if err != nil {
+		return nil, fmt.Errorf("%w: entry %d: %w", ErrDamaged, entry.Index, err)
+	}
+	return readTable(TablePath(dir, entry.Index, entry.Term), s)
 }
 
 // syncFolder makes the names in a folder durable.

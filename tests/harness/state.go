@@ -63,7 +63,7 @@ func recovered(t testing.TB, dataDir string) (*fsm.View, error) {
 	return view, nil
 }
 
-// replay applies what the log has and the store has not; tables lie in files beside the log.
+// replay applies what the log has and the store has not.
 func replay(store *fsm.Store, log raft.LogStore, raftDir string) error {
 	first, err := log.FirstIndex()
 	if err != nil {
@@ -78,10 +78,8 @@ func replay(store *fsm.Store, log raft.LogStore, raftDir string) error {
 		if err := log.GetLog(index, &entry); err != nil {
 			return fmt.Errorf("entry %d: %w", index, err)
 		}
-		if len(entry.Extensions) > 0 {
-			if entry.Extensions, err = os.ReadFile(cluster.TablePath(raftDir, index, entry.Term)); err != nil {
-				return fmt.Errorf("entry %d: %w", index, err)
-			}
+		if entry.Extensions, err = cluster.Table(raftDir, &entry); err != nil {
+			return fmt.Errorf("entry %d: %w", index, err)
 		}
 		if failed, ok := store.Apply(&entry).(error); ok {
 			return fmt.Errorf("entry %d: %w", index, failed)
