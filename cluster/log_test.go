@@ -73,7 +73,7 @@ func TestATableLiesBesideItsEntry(t *testing.T) {
 
 func TestALinkedTableIsNeverWrittenAgain(t *testing.T) {
 	s := openLog(t, t.TempDir())
-	first, other := bigTable(), bytes.Repeat([]byte("x"), smallTable)
+	first, other := bigTable(), bytes.Repeat([]byte("x"), SmallTable)
 	check(s.StoreLog(entry(1, 1, first)))
 	link := filepath.Join(t.TempDir(), "link")
 	check(os.Link(TablePath(s.dir, 1, 1), link))
@@ -85,7 +85,7 @@ func TestALinkedTableIsNeverWrittenAgain(t *testing.T) {
 
 func TestASmallTableIsInTheLog(t *testing.T) {
 	s := openLog(t, t.TempDir())
-	large := bytes.Repeat([]byte("x"), smallTable)
+	large := bytes.Repeat([]byte("x"), SmallTable)
 	check(s.StoreLogs([]*raft.Log{entry(1, 1, large[1:]), entry(2, 1, large)}))
 	if files := tableFiles(t, s.dir); len(files) != 1 || files[0] != TablePath(s.dir, 2, 1) {
 		t.Errorf("the files of tables are %v", files)
@@ -97,7 +97,7 @@ func TestASmallTableIsInTheLog(t *testing.T) {
 		t.Errorf("got %d bytes", len(got.Extensions))
 	}
 	shown := must(s.entries(1, 1))[0]
-	if shown.ExtensionSize != smallTable-1 || shown.ExtensionDigest != sha256.Sum256(large[1:]) {
+	if shown.ExtensionSize != SmallTable-1 || shown.ExtensionDigest != sha256.Sum256(large[1:]) {
 		t.Errorf("it is shown as %+v", shown)
 	}
 	check(s.bolt.GetLog(1, &got))

@@ -91,7 +91,7 @@ func (s *logStore) StoreLogs(entries []*raft.Log) error {
 		s.room(entry.Index, int64(len(entry.Extensions)))
 		short := *entry // the entry itself belongs to Raft and its cache
 		stubs[i] = &short
-		if len(entry.Extensions) < smallTable {
+		if len(entry.Extensions) < SmallTable {
 			short.Extensions = stubOf(entry.Extensions).encode()
 			continue
 		}

@@ -27,15 +27,14 @@ const (
 	stubSize   = len(stubMagic) + 8 + sha256.Size
 	smallMagic = "TBL\x02"
 	smallSize  = len(smallMagic) + sha256.Size
-	smallTable = 128 << 10 // bytes; smaller ones are small
-	maxTable   = 1 << 30   // bytes; far above what a proposal may carry
+	maxTable   = 1 << 30 // bytes; far above what a proposal may carry
 )
 
 var errStub = errors.New("not the stub of a table")
 
 func stubOf(table []byte) stub {
 	s := stub{size: int64(len(table)), digest: sha256.Sum256(table)}
-	if len(table) < smallTable {
+	if len(table) < SmallTable {
 		s.small = table
 	}
 	return s
@@ -54,9 +53,11 @@ func (s stub) encode() []byte {
 
 func decodeStub(b []byte) (s stub, err error) {
 	if len(b) > smallSize && string(b[:len(smallMagic)]) == smallMagic {
-		if s = stubOf(b[smallSize:]); s.small == nil || s.digest != [sha256.Size]byte(b[len(smallMagic):smallSize]) {
-			return stub{}, fmt.Errorf("%w: %d bytes that are not those of the digest, or too many", errStub, s.size)
+		s = stubOf(b[smallSize:])
+		if s.digest != [sha256.Size]byte(b[len(smallMagic):smallSize]) {
+			return stub{}, fmt.Errorf("%w: %d bytes that are not those of the digest", errStub, s.size)
 		}
+		s.small = b[smallSize:]
 		return s, nil
 	}
 	if len(b) != stubSize || string(b[:len(stubMagic)]) != stubMagic {

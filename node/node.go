@@ -137,10 +137,11 @@ func start(config Config, failed chan error) (n *Node, err error) {
 func (n *Node) openState() error {
 	raftDir := filepath.Join(n.config.DataDir, "raft")
 	store, err := fsm.Open(fsm.Config{
-		Dir:       filepath.Join(n.config.DataDir, "state"),
-		TablePath: func(index, term uint64) string { return cluster.TablePath(raftDir, index, term) },
-		Fatal:     n.fail,
-		Logger:    n.log.Named("store"),
+		Dir:        filepath.Join(n.config.DataDir, "state"),
+		TablePath:  func(index, term uint64) string { return cluster.TablePath(raftDir, index, term) },
+		SmallTable: cluster.SmallTable,
+		Fatal:      n.fail,
+		Logger:     n.log.Named("store"),
 	})
 	if err != nil {
 		return err

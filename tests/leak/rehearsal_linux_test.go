@@ -15,7 +15,7 @@ import (
 )
 
 // keys make two partitions, and so much log that snapshots are taken.
-const keys = 2000
+const keys = 1300
 
 // rehearsal is a whole demo on a build with planted keys.
 type rehearsal struct {
