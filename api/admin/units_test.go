@@ -225,3 +225,20 @@ func TestAReportThatIsNotOneIsNotBelieved(t *testing.T) {
 		}
 	}
 }
+
+// A unit is stale only if neither register holds the cluster's master key: between the flip and its own activation it serves
+// with the new one.
+func TestAUnitIsStaleIfNeitherRegisterHoldsTheKey(t *testing.T) {
+	w := newWorld(t)
+	w.registers[1] = masterkey.Registers{Current: masterkey.CurrentValid, CurrentPattern: patternOf(9), New: masterkey.NewFullCommitted, NewPattern: patternOf(1)}
+	w.registers[2] = masterkey.Registers{Current: masterkey.CurrentValid, CurrentPattern: patternOf(9), New: masterkey.NewFullCommitted, NewPattern: patternOf(8)}
+	got, err := w.client.Units(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, true, false} {
+		if got.Units[i].Stale != want {
+			t.Errorf("unit %d is stale: %v", i+1, got.Units[i].Stale)
+		}
+	}
+}

@@ -94,6 +94,13 @@ func (s *State) Flip(rewrap func(blob []byte) []byte) {
 	s.now.service = fsm.ServiceState{Bootstrapped: true, Patterns: []fsm.Pattern{s.now.cluster.Pattern}}
 }
 
+// SetAside takes a blob out of the current epoch, as a quorum's order does.
+func (s *State) SetAside(number uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.blobs[place{s.now.cluster.Epochs.Current, number}] = nil
+}
+
 // ReadIndex is at once.
 func (s *State) ReadIndex(ctx context.Context) error { return ctx.Err() }
 
@@ -142,8 +149,11 @@ func (v view) APIKey(id fsm.ID) (fsm.APIKeyRecord, error) {
 
 func (v view) Blob(epoch, number uint64) (fsm.BlobRecord, error) {
 	blob, ok := v.blobs[place{epoch, number}]
-	if !ok {
+	switch {
+	case !ok:
 		return fsm.BlobRecord{}, fsm.ErrNotFound
+	case blob == nil:
+		return fsm.BlobRecord{}, fsm.ErrSetAside
 	}
 	return fsm.BlobRecord{Number: number, Blob: slices.Clone(blob)}, nil
 }
