@@ -78,7 +78,7 @@ func TestARestoredMemberIsNoneOfTheClusterThatWas(t *testing.T) {
 	f.noError(restored.ReadIndex(f.ctx()))
 	term := restored.raft.CurrentTerm()
 	leader := f.leader(nodes[0], nodes[2])
-	f.isError(leader.sameCluster(f.ctx(), 2), ErrOtherCluster)
+	f.isError(leader.sameCluster(f.ctx(), 2, restored.Address()), ErrOtherCluster)
 	_, err := leader.calls.call(f.ctx(), 2, methodCommitted, leader.commitment().appendTo(nil))
 	f.isError(err, ErrOtherCluster)
 	for range 50 {

@@ -24,6 +24,7 @@ type calls struct {
 	creds   *credentials
 	logger  hclog.Logger
 	address func(number uint32) (string, bool)
+	heard   func(number uint32) (string, bool) // where gossip hears of a node
 	leader  func() uint32
 	cluster func() string // the id of this node's cluster in hex, or ""
 
@@ -122,7 +123,9 @@ func (c *calls) dial(ctx context.Context, target string) (net.Conn, error) {
 	if !ok {
 		return nil, &dialError{"node " + digits, ErrNotMember}
 	}
-	return dialTLS(ctx, c.network, c.creds, address, callProtocol, number)
+	return dialMember(ctx, c.heard, address, number, func(ctx context.Context, address string) (net.Conn, error) {
+		return dialTLS(ctx, c.network, c.creds, address, callProtocol, number)
+	})
 }
 
 func (c *calls) handle(method string, handler Handler) {

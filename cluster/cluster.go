@@ -131,8 +131,7 @@ func (c *Cluster) openNetwork() error {
 		return err
 	}
 	c.calls = newCalls(c.cfg, creds, c.logger)
-	c.calls.address = c.addressOf
-	c.calls.cluster = c.identity
+	c.calls.address, c.calls.heard, c.calls.cluster = c.addressOf, c.gossip.addressOf, c.identity
 	c.calls.leader = func() uint32 {
 		number, _ := c.leader.get()
 		return number
@@ -207,7 +206,10 @@ func (c *Cluster) startRaft() error {
 		return err
 	}
 	c.transport = newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  &stream{acceptor: c.port.raft, network: c.cfg.network, creds: c.calls.creds, timeout: c.cfg.Timeouts.Call, number: c.numberAt, same: c.sameCluster},
+		Stream: &stream{
+			acceptor: c.port.raft, network: c.cfg.network, creds: c.calls.creds, timeout: c.cfg.Timeouts.Call,
+			number: c.numberAt, heard: c.gossip.addressOf, same: c.sameCluster,
+		},
 		Logger:                  logger,
 		MaxPool:                 4,
 		Timeout:                 max(c.cfg.Timeouts.Call, 10*time.Second),

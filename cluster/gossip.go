@@ -147,6 +147,14 @@ func (g *gossip) alive() map[uint32]gossipMeta {
 	return maps.Clone(g.heard.nodes)
 }
 
+// addressOf is where a node is heard of: the address of Raft and of calls that it tells.
+func (g *gossip) addressOf(number uint32) (string, bool) {
+	g.heard.mu.Lock()
+	defer g.heard.mu.Unlock()
+	meta, ok := g.heard.nodes[number]
+	return meta.Address, ok
+}
+
 // Close says goodbye, and stops.
 func (g *gossip) Close() error {
 	leave := g.list.Leave(500 * time.Millisecond)

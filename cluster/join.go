@@ -51,15 +51,12 @@ func (c *Cluster) identity() string {
 	return hex.EncodeToString(id)
 }
 
-// sameCluster refuses a node that belongs to another cluster. One that belongs to none yet is about to join this one.
-func (c *Cluster) sameCluster(ctx context.Context, number uint32) error {
-	answer, err := c.calls.call(ctx, number, methodHello, nil)
+// sameCluster refuses an address where another node answers, or one that belongs to another cluster. One that belongs to none
+// yet is about to join this one.
+func (c *Cluster) sameCluster(ctx context.Context, number uint32, address string) error {
+	hello, err := c.hello(ctx, number, address)
 	if err != nil {
 		return err
-	}
-	var hello helloAnswer
-	if err := json.Unmarshal(answer, &hello); err != nil {
-		return fmt.Errorf("node %d: %w", number, err)
 	}
 	if hello.Cluster != "" && hello.Cluster != c.identity() {
 		return fmt.Errorf("node %d: %w", number, ErrOtherCluster)
@@ -227,18 +224,23 @@ func (c *Cluster) admit(ctx context.Context, request joinRequest) error {
 func (c *Cluster) answers(ctx context.Context, number uint32, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Call)
 	defer cancel()
+	_, err := c.hello(ctx, number, address)
+	return err
+}
+
+// hello is what the node with that number says of itself at an address.
+func (c *Cluster) hello(ctx context.Context, number uint32, address string) (hello helloAnswer, err error) {
 	answer, err := c.calls.send(ctx, address, 0, methodHello, nil)
 	if err != nil {
-		return err
+		return hello, err
 	}
-	var hello helloAnswer
 	if err := json.Unmarshal(answer, &hello); err != nil {
-		return err
+		return hello, fmt.Errorf("node %d: %w", number, err)
 	}
 	if hello.Number != number {
-		return fmt.Errorf("%w: node %d answers", ErrPeer, hello.Number)
+		return hello, fmt.Errorf("%w: node %d answers", ErrPeer, hello.Number)
 	}
-	return nil
+	return hello, nil
 }
 
 // catchUp waits until the node's log holds what was in this one at the start.

@@ -60,10 +60,7 @@ func (c *Cluster) addressOf(number uint32) (string, bool) {
 	if s, ok := c.server(number); ok {
 		return string(s.Address), true
 	}
-	if meta, ok := c.gossip.alive()[number]; ok {
-		return meta.Address, true
-	}
-	return "", false
+	return c.gossip.addressOf(number)
 }
 
 // Members are the nodes of the cluster by number.

@@ -194,3 +194,30 @@ func TestANodeMovesToAnotherAddress(t *testing.T) {
 		t.Errorf("members: %+v", one.Members())
 	}
 }
+
+// TestAMemberThatMovedIsReachedWhereGossipHearsOfIt: of two nodes one moves, and the other, which has entries that the first
+// lacks, has lost its lead meanwhile. It leads again only by the vote of the one that moved, and only then that one's new
+// address can be agreed on.
+func TestAMemberThatMovedIsReachedWhereGossipHearsOfIt(t *testing.T) {
+	f := newFarm(t)
+	nodes := f.cluster(2)
+	one, two := nodes[0], nodes[1]
+	f.noError(one.TransferLeadership(f.ctx(), 1))
+	f.propose(one, "x")
+	f.wires.Cut(1, 2)
+	ahead := one.raft.LastIndex()
+	go func() { _, _ = one.Propose(one.ctx, []byte("to one alone"), nil) }() // it has no answer yet
+	f.waitFor("an entry that one has alone, and that one leads no more", func() bool {
+		_, leads := one.Leader()
+		return one.raft.LastIndex() > ahead && !leads
+	})
+	f.kill(two)
+	f.wires.Heal()
+	two.config.Address = "127.0.0.1:0"
+	two = f.restart(two)
+	f.noError(two.Join(f.ctx(), one.Address(), goodToken))
+	f.propose(two, "y")
+	if members := one.Members(); len(members) != 2 || members[1].Address != two.Address() {
+		t.Errorf("members: %+v", members)
+	}
+}
