@@ -1,0 +1,6 @@
+//go:build holdpoints
+
+package cluster
+
+// SmallTable has the small stores of tests use files too.
+const SmallTable = 1 << 10
