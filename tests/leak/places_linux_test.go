@@ -23,6 +23,11 @@ func (r *rehearsal) places(t *testing.T) []*place {
 		r.files(s, "stores", "data/state"),
 		r.files(s, "logs of the processes", "log"),
 	}
+	archive, err := s.files("an archive", filepath.Dir(r.archive), r.archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list = append(list, archive)
 	printed := &place{name: "what commands printed"}
 	s.bytesOf(printed, "a command", []byte(r.said.String()))
 	list = append(list, printed)

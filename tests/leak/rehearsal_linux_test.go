@@ -20,13 +20,14 @@ const keys = 1300
 // rehearsal is a whole demo on a build with planted keys.
 type rehearsal struct {
 	*harness.Cluster
-	t     *testing.T
-	seed  string
-	tags  string
-	taps  string
-	said  strings.Builder // what commands printed
-	held  *place          // memory in mid-rotation
-	ended *place          // memory at the end
+	t       *testing.T
+	seed    string
+	tags    string
+	taps    string
+	said    strings.Builder // what commands printed
+	archive string          // a file
+	held    *place          // memory in mid-rotation
+	ended   *place          // memory at the end
 	// What core dumps leave out: here the keys must be.
 	excluded *place
 }
@@ -78,6 +79,8 @@ func rehearse(t *testing.T, seed, tags, binary string) *rehearsal {
 
 	r.StartRotation("--hold")
 	r.WaitState(client.StateRewrapped)
+	r.archive = filepath.Join(r.Node(1).Dir, "archive") // of two master keys, retired ones, and every key under both
+	r.run("cluster", "snapshot", "save", "--unit", "4", r.archive)
 	r.look(r.held)
 	r.Resume(r.All()...)
 	r.WaitReady()
