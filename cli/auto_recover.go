@@ -79,6 +79,9 @@ func autoRecover(ctx context.Context, i *invocation) error {
 			return err
 		}
 		i.say("Master key recovery started: from crypto unit %d to %s.", o.Generator, numbers(numbersOf(o.Subject.Units)))
+		if reports[o.Generator].Registers.CurrentPattern != o.Current {
+			i.say("The master key is one that the crypto unit had retired: replace it when the recovery is done (`tumbler tke auto-mk-rotate`).")
+		}
 		return i.followRecovery(ctx, admin, digest)
 	})
 }

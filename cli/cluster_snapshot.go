@@ -32,6 +32,15 @@ func snapshotCommands(s Streams) *urfave.Command {
 				Action: action(s, snapshotSave),
 			},
 			{
+				Name:      "show",
+				Usage:     "check every byte of an archive, and show what it holds and what a restore needs",
+				ArgsUsage: "FILE",
+				Description: "It talks to no node, and needs no key.\n\n" +
+					"Example:\n   tumbler cluster snapshot show 2026-11-28.tumbler",
+				Flags:  outputFlags(),
+				Action: action(s, snapshotShow),
+			},
+			{
 				Name:      "restore",
 				Usage:     "make a new cluster of one node from an archive, in that node's empty data_dir",
 				ArgsUsage: "FILE",
@@ -127,6 +136,40 @@ func (i *invocation) saveArchive(ctx context.Context, admin *client.Client, file
 		return none, fmt.Errorf("what %s sent does not hold the file of crypto unit %d: ask another node (--address)", stream.Address, unit)
 	}
 	return savedArchive{Digest: a.Digest, Size: stream.Size, Manifest: a.Manifest}, nil
+}
+
+func snapshotShow(ctx context.Context, i *invocation) error {
+	arguments, err := i.arguments("FILE")
+	if err != nil {
+		return err
+	}
+	a, err := archive.Open(arguments[0])
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	shown := i.transfer("Checking", a.Manifest.State.Size)
+	err = a.Verify(func(done int64) error {
+		shown.show(int(done >> 20))
+		return ctx.Err()
+	})
+	shown.stop()
+	if err != nil {
+		return fmt.Errorf("%s: %w", arguments[0], err)
+	}
+	size, err := a.Manifest.Size()
+	if err != nil {
+		return err
+	}
+	saved := savedArchive{File: arguments[0], Digest: a.Digest, Size: size, Manifest: a.Manifest}
+	return i.result(saved, func(w io.Writer) {
+		m := a.Manifest
+		showSaved(w, saved)
+		line(w, "Made:     %s by release %s\nCluster:  %s, incarnation %d\nInstance: %s", when(m.Time()), m.Release, m.Cluster, m.Incarnation, m.Instance)
+		if u := m.Unit; u != nil {
+			line(w, "Unit:     %d (%s), with %s", u.Number, u.Role, plural(len(u.Retired), "retired key"))
+		}
+	})
 }
 
 func showSaved(w io.Writer, s savedArchive) {

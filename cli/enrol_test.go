@@ -165,7 +165,9 @@ func TestARetiredKeyIsRecovered(t *testing.T) {
 	}
 	f.units[2].retired = 1
 	f.rotation = complete("recover")
-	f.must("", "tke", "auto-recover")
+	if out := f.must("", "tke", "auto-recover"); !strings.Contains(out, "one that the crypto unit had retired") {
+		t.Error(out)
+	}
 	if o := f.orders[len(f.orders)-1]; o.Generator != 3 || o.Subject.Pattern != f.pattern || len(o.Subject.Units) != 1 {
 		t.Errorf("%+v", o)
 	}

@@ -58,6 +58,9 @@ func TestAnArchiveIsSaved(t *testing.T) {
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, archived(t, true)) {
 		t.Error("another file was written", err)
 	}
+	if code, shown, errs := f.run(t.Context(), "", "cluster", "snapshot", "show", path); code != exitDone || !strings.HasPrefix(shown, out) || !strings.Contains(shown, "4 (recovery), with 0 retired keys") {
+		t.Error(code, shown, errs)
+	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
 	}

@@ -145,6 +145,9 @@ func (i *invocation) destroyRetired(ctx context.Context, admin *client.Client, f
 		return errors.New("the node says that the current master key is a retired one: nothing was signed; ask another node")
 	}
 	if key.DestroyedBy == 0 {
+		if err := retiredEverywhere(ctx, admin, o); err != nil {
+			return err
+		}
 		question := fmt.Sprintf("Backups that only master key %s opens cannot be restored afterwards. Do you want to continue?", key.Pattern)
 		if yes, err := i.confirm(question); err != nil || !yes {
 			return declined(err)
@@ -181,4 +184,19 @@ func (i *invocation) destroyRetired(ctx context.Context, admin *client.Client, f
 			line(w, "The former master key was destroyed in every crypto unit that kept it.")
 		}
 	})
+}
+
+// retiredEverywhere refuses a key that a unit still holds as its current one: after a restore from before a rotation it is retired
+// by the recovery, and would outlive its destruction.
+func retiredEverywhere(ctx context.Context, admin *client.Client, o order.Order) error {
+	reports, err := reportsOf(ctx, admin, o)
+	if err != nil {
+		return err
+	}
+	for _, ref := range o.Units {
+		if r, answers := reports[ref.Number]; answers && r.Registers.CurrentPattern == o.Subject.Pattern {
+			return fmt.Errorf("crypto unit %d still holds %v in its current register: `tumbler tke auto-recover` comes first", ref.Number, o.Subject.Pattern)
+		}
+	}
+	return nil
 }

@@ -68,6 +68,9 @@ func TestARestoredUnitGoesOnAlone(t *testing.T) {
 	if bytes.Contains(file, was.Identity[:]) {
 		t.Error("the file that goes into an archive is not sealed")
 	}
+	if u, err := c.restore(1, c.archived(1), a, nil, 2); err != nil || u.Check(blob) != nil { // where there are no recovery units
+		t.Error(err)
+	}
 	u, err := c.restore(3, file, a, nil, 2)
 	if err != nil {
 		t.Fatal(err)

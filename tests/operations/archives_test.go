@@ -1,9 +1,11 @@
 package operations_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/archive"
 	"tumbler/tests/harness"
 )
 
@@ -49,11 +52,15 @@ func TestALostClusterIsRestored(t *testing.T) {
 			}
 		}
 		c.Write("node-1/other.yaml", strings.Replace(c.Read("node-1/node.yaml"), "data_dir: data", "data_dir: other", 1))
-		archive := mustRead(t, whole)
-		spoilt := []byte(archive)
+		good := mustRead(t, whole)
+		spoilt := []byte(good)
 		spoilt[len(spoilt)/2] ^= 1
 		mustWrite(t, whole+"-spoilt", string(spoilt))
-		mustWrite(t, whole+"-cut", archive[:len(archive)-100])
+		mustWrite(t, whole+"-cut", good[:len(good)-100])
+		mustForge(t, whole, whole+"-index", func(m *archive.Manifest) { m.Index++ })
+		mustForge(t, whole, whole+"-cluster", func(m *archive.Manifest) { m.Cluster = strings.ToLower(c.Instance) })
+		refused("is not the one that its manifest describes", whole+"-index", "--sealing-key", kept)
+		refused("the crypto unit's file is of cluster", whole+"-cluster", "--sealing-key", kept)
 		refused("damaged or cut off", whole+"-spoilt", "--sealing-key", kept)
 		refused("damaged or cut off", whole+"-cut", "--sealing-key", kept)
 		refused("is not an archive", kept)
@@ -98,6 +105,11 @@ func TestALostClusterIsRestored(t *testing.T) {
 			status, err := c.Admin(2).Status(t.Context())
 			return err == nil && strings.Contains(status.Node.NotReady, "auto-recover"), status.Node.NotReady
 		})
+		later := retired(t, c)
+		if len(later) != 1 {
+			t.Fatalf("the unit keeps the later master key, and the list is %+v", later)
+		}
+		mustFail(t, c, "`tumbler tke auto-recover` comes first", "tke", "retired", "destroy", later[0].Pattern, "--yes")
 		c.Replace(1)
 		mustBelong(t, c, keys)
 		if left := retired(t, c); len(left) != 2 {
@@ -172,6 +184,26 @@ func mustBelong(t *testing.T, c *harness.Cluster, keys *harness.Keys) {
 	})
 	c.MustRun("tke", "auto-mk-rotate")
 	keys.MustOpenAll()
+}
+
+// mustForge writes an archive with the parts of another and another manifest, all its digests right.
+func mustForge(t *testing.T, from, to string, change func(*archive.Manifest)) {
+	t.Helper()
+	a, err := archive.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	unit, err := a.Unit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&a.Manifest)
+	var b bytes.Buffer
+	if _, err := archive.Write(&b, a.Manifest, func(w io.Writer) error { _, err := io.Copy(w, a.State()); return err }, unit); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, to, b.String())
 }
 
 func fingerprint(t *testing.T, c *harness.Cluster, number uint32) string {
