@@ -92,7 +92,7 @@ func snapshotSave(ctx context.Context, i *invocation) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // unless it has its name by then
+	defer func() { _ = os.Remove(file.Name()) }() // unless it has its name by then
 	saved, err := i.saveArchive(ctx, admin, file, uint32(unit))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
@@ -128,7 +128,7 @@ func (i *invocation) saveArchive(ctx context.Context, admin *client.Client, file
 	if err != nil {
 		return none, fmt.Errorf("what %s sent: %w", stream.Address, err)
 	}
-	defer a.Close()
+	defer func() { _ = a.Close() }() // it was only read
 	if err := a.Verify(nil); err != nil {
 		return none, fmt.Errorf("what %s sent: %w", stream.Address, err)
 	}
@@ -147,7 +147,7 @@ func snapshotShow(ctx context.Context, i *invocation) error {
 	if err != nil {
 		return err
 	}
-	defer a.Close()
+	defer func() { _ = a.Close() }() // it was only read
 	shown := i.transfer("Checking", a.Manifest.State.Size)
 	err = a.Verify(func(done int64) error {
 		shown.show(int(done >> 20))

@@ -65,7 +65,7 @@ func Restore(ctx context.Context, config Config, r Restoring) (Restorable, error
 	if err != nil {
 		return none, err
 	}
-	defer a.Close()
+	defer func() { _ = a.Close() }() // it was only read
 	if a.Manifest.Instance != config.Instance {
 		return none, fmt.Errorf("%s is of instance %s, and the configuration says %s: give the node the configuration of that instance", r.Archive, a.Manifest.Instance, config.Instance)
 	}
@@ -127,7 +127,7 @@ func (r Restoring) unitFile(a *archive.Archive) ([]byte, error) {
 		return nil, err
 	}
 	if other, err := archive.Open(r.UnitFile); err == nil {
-		defer other.Close()
+		defer func() { _ = other.Close() }()
 		file, err := other.Unit()
 		if err == nil && file == nil {
 			err = fmt.Errorf("%s is an archive that holds no crypto unit's file", r.UnitFile)
