@@ -24,13 +24,16 @@ func TestALostClusterIsRestored(t *testing.T) {
 	c := harness.NewCluster(t, 1, 1)
 	keys := c.MustCreateKeys(30)
 	dir := t.TempDir()
-	whole, state, kept := filepath.Join(dir, "whole"), filepath.Join(dir, "state"), filepath.Join(dir, "sealing.key")
+	whole, state, later, kept := filepath.Join(dir, "whole"), filepath.Join(dir, "state"), filepath.Join(dir, "later"), filepath.Join(dir, "sealing.key")
 	c.MustRun("cluster", "snapshot", "save", "--unit", "2", whole)
-	c.MustRun("cluster", "snapshot", "save", state)
+	c.StartRotation("--hold")
+	c.WaitState(client.StateRewrapped)
+	c.MustRun("cluster", "snapshot", "save", state) // its restore is the cancel of that rotation
+	c.MustRun("tke", "rotation", "activate", "--keynum", "1")
+	c.WaitState(client.StateComplete)
 	mustFail(t, c, "exists already", "cluster", "snapshot", "save", state)
 	mustFail(t, c, "name a recovery unit ([2])", "cluster", "snapshot", "save", "--unit", "1", state+"2")
-	c.MustRun("tke", "auto-mk-rotate")
-	mustSaveWhatGoesTogether(t, c, filepath.Join(dir, "flip"))
+	mustSaveWhatGoesTogether(t, c, later)
 	late := c.MustCreateKeys(3)
 	former := fingerprint(t, c, 2)
 
@@ -65,6 +68,8 @@ func TestALostClusterIsRestored(t *testing.T) {
 		refused("damaged or cut off", whole+"-cut", "--sealing-key", kept)
 		refused("is not an archive", kept)
 		refused("no sealing key opens", whole)
+		refused("is not the file of a crypto unit", state, "--unit-file", kept)
+		refused("is an archive that holds no crypto unit's file", state, "--unit-file", state)
 		refused("holds no crypto unit's file", state, "--sealing-key", kept)
 		refused("is of crypto unit 2 (recovery), not of 1", whole, "--sealing-key", kept, "--config", filepath.Join(c.Node(1).Dir, "other.yaml"))
 		refused("signatures are needed", whole, "--sealing-key", kept, "--keynum", "1")
@@ -92,12 +97,10 @@ func TestALostClusterIsRestored(t *testing.T) {
 		}
 	})
 	c.Sub("FromARetiredKey", func(t *testing.T) {
-		file := filepath.Join(dir, "unit.sealed")
-		mustWrite(t, file, c.Read("node-2/data/unit/unit.sealed"))
 		c.Kill(1, 2)
 		c.Wipe(2)
-		out := restore(t, c, state, "--unit-file", file)
-		if out.Incarnation != 3 || !out.Recover {
+		out := restore(t, c, state, "--unit-file", later, "--sealing-key", kept)
+		if out.Incarnation != 2 || !out.Recover {
 			t.Errorf("restored: %+v", out)
 		}
 		c.Launch(2)
@@ -105,15 +108,23 @@ func TestALostClusterIsRestored(t *testing.T) {
 			status, err := c.Admin(2).Status(t.Context())
 			return err == nil && strings.Contains(status.Node.NotReady, "auto-recover"), status.Node.NotReady
 		})
-		later := retired(t, c)
-		if len(later) != 1 {
-			t.Fatalf("the unit keeps the later master key, and the list is %+v", later)
+		left := retired(t, c)
+		if len(left) != 2 {
+			t.Fatalf("the unit keeps two later master keys, and the list is %+v", left)
 		}
-		mustFail(t, c, "`tumbler tke auto-recover` comes first", "tke", "retired", "destroy", later[0].Pattern, "--yes")
+		mustFail(t, c, "`tumbler tke auto-recover` comes first", "tke", "retired", "destroy", left[1].Pattern, "--yes")
+		if state := c.Rotation().State; state != client.StateCancelled {
+			t.Errorf("the rotation that was under way is %s", state)
+		}
+		receipt := filepath.Join(dir, "receipt")
+		c.MustRun("tke", "rotation", "receipt", "--out", receipt)
+		if out := c.MustRun("tke", "rotation", "receipt", "--verify", receipt); !strings.Contains(out, "cancelled") {
+			t.Errorf("the receipt of that rotation:\n%s", out)
+		}
 		c.Replace(1)
 		mustBelong(t, c, keys)
-		if left := retired(t, c); len(left) != 2 {
-			t.Errorf("kept are the later master key and the one that was rotated just now, and the list is %+v", left)
+		if left = retired(t, c); len(left) != 3 {
+			t.Errorf("kept are two later master keys and the one that was rotated just now, and the list is %+v", left)
 		}
 	})
 }
