@@ -36,7 +36,7 @@ func tokenCommands(s Streams) *urfave.Command {
 				ArgsUsage:   "ID",
 				Description: "Example:\n   tumbler cluster token revoke 5d4c2a1e",
 				Flags:       adminFlags(),
-				Action:      action(s, tokenRevoke),
+				Action:      action(s, byID((*client.Client).RevokeToken, "The token was revoked.")),
 			},
 		},
 	}
@@ -83,21 +83,24 @@ func tokenUnit(number uint32) string {
 	return "node " + thousands(uint64(number))
 }
 
-func tokenRevoke(ctx context.Context, i *invocation) error {
-	args, err := i.arguments("ID")
-	if err != nil {
-		return err
+// byID is a command that does something, and no more, to what an ID names.
+func byID(do func(admin *client.Client, ctx context.Context, id string) (client.Done, error), says string) func(context.Context, *invocation) error {
+	return func(ctx context.Context, i *invocation) error {
+		args, err := i.arguments("ID")
+		if err != nil {
+			return err
+		}
+		admin, err := i.admin()
+		if err != nil {
+			return err
+		}
+		defer admin.Close()
+		done, err := do(admin, ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return i.done(done, says)
 	}
-	admin, err := i.admin()
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	done, err := admin.RevokeToken(ctx, args[0])
-	if err != nil {
-		return err
-	}
-	return i.done(done, "The token was revoked.")
 }
 
 // errDeclined ends a command whose question was answered with no.

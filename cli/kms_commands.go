@@ -44,7 +44,7 @@ func apiKeyCommands(s Streams) *urfave.Command {
 				ArgsUsage:   "ID",
 				Description: "Example:\n   tumbler kms apikey delete 5d4c2a1e",
 				Flags:       adminFlags(),
-				Action:      action(s, apiKeyDelete),
+				Action:      action(s, byID((*client.Client).DeleteAPIKey, "The API key was deleted.")),
 			},
 		},
 	}
@@ -98,21 +98,4 @@ func apiKeyList(ctx context.Context, i *invocation) error {
 			t.print(w)
 		})
 	})
-}
-
-func apiKeyDelete(ctx context.Context, i *invocation) error {
-	args, err := i.arguments("ID")
-	if err != nil {
-		return err
-	}
-	admin, err := i.admin()
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	done, err := admin.DeleteAPIKey(ctx, args[0])
-	if err != nil {
-		return err
-	}
-	return i.done(done, "The API key was deleted.")
 }

@@ -44,6 +44,20 @@ func (s *Service) begin(ctx context.Context, caller Caller, action Action, targe
 	return c, nil
 }
 
+// beginOn is begin with the key that the call is about.
+func (s *Service) beginOn(ctx context.Context, caller Caller, action Action, idOrAlias string) (*call, fsm.Key, error) {
+	c, err := s.begin(ctx, caller, action, idOrAlias)
+	if err != nil {
+		return nil, fsm.Key{}, err
+	}
+	key, err := c.key(idOrAlias)
+	if err != nil {
+		c.end()
+		return nil, fsm.Key{}, err
+	}
+	return c, key, nil
+}
+
 // audit records what was decided. It gives the refusal, or that the trail cannot be written.
 func (c *call) audit(action Action, target string, err error) error {
 	event := Event{

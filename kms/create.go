@@ -81,15 +81,11 @@ func (c *call) material(h Header, payload []byte, under []fsm.Pattern) ([][]byte
 // still unwraps.
 func (s *Service) Rotate(ctx context.Context, caller Caller, idOrAlias string, payload []byte) error {
 	defer clear(payload)
-	c, err := s.begin(ctx, caller, ActionRotate, idOrAlias)
+	c, key, err := s.beginOn(ctx, caller, ActionRotate, idOrAlias)
 	if err != nil {
 		return err
 	}
 	defer c.end()
-	key, err := c.key(idOrAlias)
-	if err != nil {
-		return err
-	}
 	if err := c.rotatable(key, payload); err != nil {
 		return err
 	}

@@ -82,15 +82,11 @@ func (c *call) show(k fsm.Key) Key {
 
 // Get gives a key; of a standard key the payload too. A deleted key is ErrKeyDeleted.
 func (s *Service) Get(ctx context.Context, caller Caller, idOrAlias string) (Key, error) {
-	c, err := s.begin(ctx, caller, ActionGet, idOrAlias)
+	c, key, err := s.beginOn(ctx, caller, ActionGet, idOrAlias)
 	if err != nil {
 		return Key{}, err
 	}
 	defer c.end()
-	key, err := c.key(idOrAlias)
-	if err != nil {
-		return Key{}, err
-	}
 	if key.State == fsm.KeyDestroyed {
 		return Key{}, ErrKeyDeleted.with("key %s was deleted; its metadata can still be read", FormatID(key.ID))
 	}
@@ -110,15 +106,11 @@ func (s *Service) Get(ctx context.Context, caller Caller, idOrAlias string) (Key
 
 // Metadata gives a key, deleted or not, without payload.
 func (s *Service) Metadata(ctx context.Context, caller Caller, idOrAlias string) (Key, error) {
-	c, err := s.begin(ctx, caller, ActionMetadata, idOrAlias)
+	c, key, err := s.beginOn(ctx, caller, ActionMetadata, idOrAlias)
 	if err != nil {
 		return Key{}, err
 	}
 	defer c.end()
-	key, err := c.key(idOrAlias)
-	if err != nil {
-		return Key{}, err
-	}
 	return c.show(key), nil
 }
 

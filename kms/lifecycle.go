@@ -9,15 +9,11 @@ import (
 
 // Delete puts a key into state 5 (destroyed) and keeps its material until it is purged.
 func (s *Service) Delete(ctx context.Context, caller Caller, idOrAlias string) (Key, error) {
-	c, err := s.begin(ctx, caller, ActionDelete, idOrAlias)
+	c, key, err := s.beginOn(ctx, caller, ActionDelete, idOrAlias)
 	if err != nil {
 		return Key{}, err
 	}
 	defer c.end()
-	key, err := c.key(idOrAlias)
-	if err != nil {
-		return Key{}, err
-	}
 	if key.State == fsm.KeyDestroyed {
 		return Key{}, ErrKeyDeleted.with("key %s was deleted at %s", FormatID(key.ID), key.Deleted.At.Time().Format(time.RFC3339))
 	}
@@ -27,15 +23,11 @@ func (s *Service) Delete(ctx context.Context, caller Caller, idOrAlias string) (
 
 // Restore takes a deleted key back to the state it had.
 func (s *Service) Restore(ctx context.Context, caller Caller, idOrAlias string) (Key, error) {
-	c, err := s.begin(ctx, caller, ActionRestore, idOrAlias)
+	c, key, err := s.beginOn(ctx, caller, ActionRestore, idOrAlias)
 	if err != nil {
 		return Key{}, err
 	}
 	defer c.end()
-	key, err := c.key(idOrAlias)
-	if err != nil {
-		return Key{}, err
-	}
 	since, err := c.deleted(key)
 	if err != nil {
 		return Key{}, err
@@ -52,15 +44,11 @@ func (s *Service) Restore(ctx context.Context, caller Caller, idOrAlias string) 
 
 // Purge removes a deleted key for good; it gives the key as it was last.
 func (s *Service) Purge(ctx context.Context, caller Caller, idOrAlias string) (Key, error) {
-	c, err := s.begin(ctx, caller, ActionPurge, idOrAlias)
+	c, key, err := s.beginOn(ctx, caller, ActionPurge, idOrAlias)
 	if err != nil {
 		return Key{}, err
 	}
 	defer c.end()
-	key, err := c.key(idOrAlias)
-	if err != nil {
-		return Key{}, err
-	}
 	since, err := c.deleted(key)
 	if err != nil {
 		return Key{}, err

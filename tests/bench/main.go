@@ -68,8 +68,7 @@ func run() error {
 
 func measure(ctx context.Context, c *devcluster.Cluster, keys int) (*outcome, error) {
 	out := &outcome{Keys: keys, Nodes: devcluster.Operational + devcluster.Recovery}
-	if err := c.Show(ctx, "tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2",
-		"--administrators", "2", "--name", "Alice", "--name", "Bob", "--yes"); err != nil {
+	if err := c.Init(ctx); err != nil {
 		return out, err
 	}
 	clients, err := clientsOf(c)

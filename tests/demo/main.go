@@ -66,8 +66,7 @@ func run() error {
 func demonstrate(ctx context.Context, c *devcluster.Cluster, keys, callers int) (outcome, error) {
 	none := outcome{}
 	title("Two administrators, and a first master key")
-	if err := c.Show(ctx, "tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2",
-		"--administrators", "2", "--name", "Alice", "--name", "Bob", "--yes"); err != nil {
+	if err := c.Init(ctx); err != nil {
 		return none, err
 	}
 	title(fmt.Sprintf("%d root keys, and a data key wrapped under each, through the published client", keys))

@@ -49,6 +49,12 @@ func Up(ctx context.Context, binary string, port int) (*Cluster, error) {
 	return c, c.readEnv()
 }
 
+// Init gives the cluster two administrators, both of whom must sign, and a first master key.
+func (c *Cluster) Init(ctx context.Context) error {
+	return c.Show(ctx, "tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2",
+		"--administrators", "2", "--name", "Alice", "--name", "Bob", "--yes")
+}
+
 // Script runs a command of the script on this cluster.
 func (c *Cluster) Script(ctx context.Context, command string, args ...string) error {
 	run := exec.CommandContext(ctx, script, append([]string{command, "--dir", c.Dir}, args...)...)
