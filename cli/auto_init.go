@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
@@ -65,7 +66,7 @@ func autoInit(ctx context.Context, i *invocation) error {
 
 // submitInit installs administrators on every unit, and hands in the order that enrols the units and makes the key.
 func (i *invocation) submitInit(ctx context.Context, admin *client.Client, folder *workstation.Folder, c client.OrderContext) (string, error) {
-	c, err := i.waitForUnits(ctx, admin, c)
+	c, err := i.waitForUnits(ctx, admin, c, everyMemberIsThere)
 	if err != nil {
 		return "", err
 	}
@@ -106,16 +107,18 @@ func (i *invocation) submitInit(ctx context.Context, admin *client.Client, folde
 	return i.submit(ctx, admin, o, plan.keys[:plan.signature])
 }
 
-// registerWait is how long auto-init waits for the units of nodes that have only just joined.
+// registerWait is how long a command waits for the units of nodes that have only just joined.
 const registerWait = 30 * time.Second
 
-// waitForUnits waits until the order will name every unit, and gives the context that does.
-func (i *invocation) waitForUnits(ctx context.Context, admin *client.Client, c client.OrderContext) (client.OrderContext, error) {
+// waitForUnits waits until those are there that the order is to name, and gives the context that says so.
+func (i *invocation) waitForUnits(
+	ctx context.Context, admin *client.Client, c client.OrderContext, there func(context.Context, *client.Client, client.OrderContext) error,
+) (client.OrderContext, error) {
 	deadline := time.Now().Add(registerWait)
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	for said := false; ; {
-		err := everyMemberIsThere(ctx, admin, c)
+		err := there(ctx, admin, c)
 		var missing *missingUnitError
 		if err == nil || !errors.As(err, &missing) || time.Now().After(deadline) {
 			return c, err
@@ -147,19 +150,25 @@ func (e *missingUnitError) Error() string { return e.problem }
 // everyMemberIsThere makes sure that the order will name every unit: a member whose unit the state does not know yet, or
 // that does not answer, would be left out.
 func everyMemberIsThere(ctx context.Context, admin *client.Client, c client.OrderContext) error {
-	members, err := admin.Members(ctx)
-	if err != nil {
-		return err
-	}
-	named := map[uint32]bool{}
 	for _, u := range c.Units {
-		named[u.Number] = true
 		if !u.Alive {
 			return &missingUnitError{u.Number, fmt.Sprintf("crypto unit %d does not answer: start its node, or take it out with `tumbler cluster leave --number %d`", u.Number, u.Number)}
 		}
 	}
+	return haveRegistered(ctx, admin, c, nil)
+}
+
+// haveRegistered makes sure that the state knows the units of nodes that have joined: of all, or of those among the chosen.
+func haveRegistered(ctx context.Context, admin *client.Client, c client.OrderContext, chosen []uint32) error {
+	members, err := admin.Members(ctx)
+	if err != nil {
+		return err
+	}
 	for _, m := range members.Members {
-		if !named[m.Number] {
+		if len(chosen) > 0 && !slices.Contains(chosen, m.Number) {
+			continue
+		}
+		if !slices.ContainsFunc(c.Units, func(u client.OrderUnit) bool { return u.Number == m.Number }) {
 			return &missingUnitError{m.Number, fmt.Sprintf("node %d is a member, and its crypto unit has not registered: look at the node's log, or take it out with `tumbler cluster leave --number %d`", m.Number, m.Number)}
 		}
 	}

@@ -213,3 +213,15 @@ func TestAutoRecoverRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestEnrolWaitsForAUnitThatHasOnlyJustJoined(t *testing.T) {
+	f := newFakeCluster(t, 2, 1)
+	f.mustInit()
+	u := f.join(4, order.Recovery)
+	before := f.times
+	f.unknown = func(number uint32, times int) bool { return number == 4 && times < before+3 }
+	out := f.must("y\n", "tke", "enrol")
+	if strings.Count(out, "Waiting for crypto unit 4....") != 1 || u.joined {
+		t.Errorf("it was not waited for, or not enrolled: %s", out)
+	}
+}

@@ -31,8 +31,9 @@ type fakeCluster struct {
 	approved []*order.Approval
 	rotation client.RotationStatus
 	retired  []client.RetiredKey
-	late     time.Duration   // the node's clock
-	asked    func(times int) // called with how often the context was asked for
+	late     time.Duration                       // the node's clock
+	asked    func(times int)                     // called with how often the context was asked for
+	unknown  func(number uint32, times int) bool // units that have not registered by then
 	times    int
 }
 
@@ -108,6 +109,9 @@ func (f *fakeCluster) context(*http.Request) any {
 	c := client.OrderContext{Cluster: "11111111-1111-4111-8111-111111111111", Incarnation: 1, Instance: instance, NextNumber: uint64(len(f.orders)) + 1,
 		CurrentPattern: patternText(f.pattern), Administrators: f.units[0].administrators, Open: f.open, Now: time.Now().Add(f.late)}
 	for _, u := range f.units {
+		if f.unknown != nil && f.unknown(u.number, f.times) {
+			continue
+		}
 		identity := u.identity()
 		c.Units = append(c.Units, client.OrderUnit{Number: u.number, Role: u.role.String(), Identity: identity[:], Alive: u.alive, Enrolled: !f.pattern.IsZero() && !u.joined})
 	}

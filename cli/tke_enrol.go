@@ -50,6 +50,12 @@ func enrol(ctx context.Context, i *invocation) error {
 		if err := initialised(c); err != nil {
 			return err
 		}
+		c, err := i.waitForUnits(ctx, admin, c, func(ctx context.Context, admin *client.Client, c client.OrderContext) error {
+			return haveRegistered(ctx, admin, c, chosen)
+		})
+		if err != nil {
+			return err
+		}
 		fresh, err := unitsToEnrol(c, chosen)
 		if err != nil {
 			return err
