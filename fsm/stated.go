@@ -41,7 +41,7 @@ func (t *tx) disownStatement(c *DisownStatement) (Result, error) {
 		return Result{}, ErrUnitUnknown.with("%d", c.Number)
 	case known.Identity != c.Identity:
 		return Result{}, ErrIdentityChanged.with("crypto unit %d", c.Number)
-	case Digest(sha256.Sum256(known.Stated)) != c.Stated:
+	case sha256.Sum256(known.Stated) != c.Stated:
 		return Result{}, ErrStatementConflict.with("the last statement of crypto unit %d is another than is disowned", c.Number)
 	}
 	u := t.unit(c.Number)
