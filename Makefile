@@ -72,3 +72,4 @@ micro: ## run the benchmarks of packages (BENCH=regexp for some)
 	go test $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 ci: lint test demo leak-test leak-proof ## what must pass before a change lands
+	@$(MAKE) bench KEYS=50000

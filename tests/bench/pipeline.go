@@ -39,13 +39,12 @@ type pipelineNode struct {
 	advanced chan struct{}
 }
 
-func runPipelineNode(number uint, dir string, port int) error {
+func runPipelineNode(number uint, dir string, port int) (err error) {
 	n := &pipelineNode{dir: filepath.Join(dir, fmt.Sprintf("pipeline-%d", number)), advanced: make(chan struct{})}
 	cache := pebble.NewCache(64 << 20)
 	defer cache.Unref()
 	options := fsm.PebbleOptions(cache)
 	options.Logger = quietly{pebble.DefaultLogger}
-	var err error
 	if n.db, err = pebble.Open(filepath.Join(n.dir, "store"), options); err != nil {
 		return err
 	}
@@ -64,13 +63,12 @@ func runPipelineNode(number uint, dir string, port int) error {
 	}
 	defer func() { _ = n.cluster.Close() }()
 	fmt.Println("ready")
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		if err := n.obey(lines.Text()); err != nil {
-			return fmt.Errorf("%s: %w", lines.Text(), err)
+	for lines := bufio.NewScanner(os.Stdin); err == nil && lines.Scan(); {
+		if err = n.obey(lines.Text()); err == nil {
+			fmt.Println("done", n.AppliedIndex())
 		}
-		fmt.Println("done", n.AppliedIndex())
 	}
-	return nil
+	return err
 }
 
 func (n *pipelineNode) obey(line string) error {
@@ -171,7 +169,6 @@ func (n *pipelineNode) WaitApplied(ctx context.Context, index uint64) error {
 	}
 }
 
-// Flush flushes ahead of Snapshot, as the product does.
 func (n *pipelineNode) Flush() error { return n.db.Flush() }
 
 // Snapshot flushes and links, as the product's does.
