@@ -6,14 +6,17 @@ import (
 )
 
 // batcher makes many readers share one round: a reader joins the batch that is open, a batch closes when its round starts,
-// and a round starts when the one before has ended. What a round learns is therefore newer than every reader in it.
+// and a round starts when there are fewer than roundsAtOnce. What a round learns is therefore newer than every reader in it.
 type batcher struct {
 	round func() (uint64, error)
 
 	mu      sync.Mutex
 	open    *readBatch
-	running bool
+	running int // rounds
 }
+
+// roundsAtOnce is so many that one slow round does not hold up who comes after, and so few that they are shared under load.
+const roundsAtOnce = 4
 
 type readBatch struct {
 	done  chan struct{}
@@ -28,8 +31,8 @@ func (b *batcher) join(ctx context.Context) (uint64, error) {
 		b.open = &readBatch{done: make(chan struct{})}
 	}
 	mine := b.open
-	if !b.running {
-		b.running = true
+	if b.running < roundsAtOnce {
+		b.running++
 		go b.run()
 	}
 	b.mu.Unlock()
@@ -47,7 +50,7 @@ func (b *batcher) run() {
 		batch := b.open
 		b.open = nil
 		if batch == nil {
-			b.running = false
+			b.running--
 			b.mu.Unlock()
 			return
 		}

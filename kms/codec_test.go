@@ -122,6 +122,7 @@ func TestReadsShareTheNextRound(t *testing.T) {
 		began <- n
 		return <-release
 	})
+	r.atOnce = 1
 	var wait sync.WaitGroup
 	results := make(chan error, 4)
 	join := func() { wait.Go(func() { results <- r.join(t.Context()) }) }
@@ -164,6 +165,19 @@ func TestReadsShareTheNextRound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// One slow round does not hold up who comes after it.
+func TestReadsDoNotWaitForASlowRound(t *testing.T) {
+	began, release := make(chan struct{}), make(chan struct{})
+	r := newReads(func(context.Context) error { began <- struct{}{}; <-release; return nil })
+	var wait sync.WaitGroup
+	for range roundsAtOnce {
+		wait.Go(func() { _ = r.join(t.Context()) })
+		<-began
+	}
+	close(release)
+	wait.Wait()
 }
 
 func TestReaderThatGivesUpLeavesTheRound(t *testing.T) {

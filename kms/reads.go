@@ -6,12 +6,13 @@ import (
 )
 
 // reads lets linearizable reads that arrive together share one round. A read may share only a round that began after
-// the read did: so while a round is under way, arrivals wait for the next.
+// the read did: so while as many as may be are under way, arrivals wait for the next.
 type reads struct {
-	round func(context.Context) error
+	round  func(context.Context) error
+	atOnce int // rounds
 
 	mu      sync.Mutex
-	running bool
+	running int
 	next    *ticket // of the round to come; nil: nobody waits
 }
 
@@ -20,7 +21,12 @@ type ticket struct {
 	err  error
 }
 
-func newReads(round func(context.Context) error) *reads { return &reads{round: round} }
+// roundsAtOnce is so many that one slow round does not hold up who comes after, and so few that they are shared under load.
+const roundsAtOnce = 4
+
+func newReads(round func(context.Context) error) *reads {
+	return &reads{round: round, atOnce: roundsAtOnce}
+}
 
 // join returns when a round that began after the call has ended. A caller that gives up leaves the round to others.
 func (r *reads) join(ctx context.Context) error {
@@ -29,8 +35,8 @@ func (r *reads) join(ctx context.Context) error {
 		r.next = &ticket{done: make(chan struct{})}
 	}
 	mine := r.next
-	if !r.running {
-		r.running = true
+	if r.running < r.atOnce {
+		r.running++
 		// The round outlives the one caller that started it, as others may share it; ReadIndex bounds itself.
 		go r.run(context.WithoutCancel(ctx))
 	}
@@ -48,7 +54,7 @@ func (r *reads) run(ctx context.Context) {
 		r.mu.Lock()
 		batch := r.next
 		if batch == nil {
-			r.running = false
+			r.running--
 			r.mu.Unlock()
 			return
 		}
