@@ -42,7 +42,8 @@ type FolderSink interface {
 	raft.SnapshotSink
 
 	// AdoptFolder takes the folder at path over, by rename: the caller no longer owns it, whatever the result. Only
-	// regular files and folders may be in it. It may be called once, and not together with Write.
+	// regular files and folders may be in it, and Close makes all of them durable. It may be called once, and not together
+	// with Write.
 	AdoptFolder(path string) error
 }
 

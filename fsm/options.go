@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // tableFormat is the format of tables beside the log: all nodes must read it, so it is fixed by the feature level.
@@ -16,6 +17,7 @@ const tableFormat = sstable.TableFormatPebblev4
 func (s *Store) options() *pebble.Options {
 	o := PebbleOptions(s.cache)
 	o.Logger, o.EventListener = pebbleLogger{s}, s.listener()
+	o.FS = checkpointFS{vfs.Default}
 	return o
 }
 

@@ -32,7 +32,8 @@ func (s *Store) Flush() error {
 }
 
 // Snapshot implements raft.FSM: the store is flushed, so that its applied index is durable, and a checkpoint is made, both
-// on the apply goroutine, so exactly at the last applied index. Nothing is copied: the files are linked.
+// on the apply goroutine, so exactly at the last applied index. Nothing is copied: the files are linked. Whoever takes the
+// checkpoint over makes it durable (cluster.FolderSink).
 func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
 	if err := s.stoppedBy(); err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
 		return nil, s.fail(fmt.Errorf("flushing the store: %w", err))
 	}
 	s.checkouts++
-	path := filepath.Join(s.config.Dir, "checkpoint-"+strconv.FormatUint(s.applied, 10)+"-"+strconv.Itoa(s.checkouts))
+	path := filepath.Join(s.config.Dir, checkpointPrefix+strconv.FormatUint(s.applied, 10)+"-"+strconv.Itoa(s.checkouts))
 	if err := os.RemoveAll(path); err != nil {
 		return nil, err
 	}
