@@ -1,4 +1,4 @@
-//go:build holdpoints
+//go:build holdpoints || plantedkeys
 
 package cluster
 

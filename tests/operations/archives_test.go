@@ -71,6 +71,7 @@ func TestALostClusterIsRestored(t *testing.T) {
 		refused("is not the file of a crypto unit", state, "--unit-file", kept)
 		refused("is an archive that holds no crypto unit's file", state, "--unit-file", state)
 		refused("holds no crypto unit's file", state, "--sealing-key", kept)
+		refused("the state needs master key", later, "--unit-file", whole, "--sealing-key", kept) // which the unit did not have yet
 		refused("is of crypto unit 2 (recovery), not of 1", whole, "--sealing-key", kept, "--config", filepath.Join(c.Node(1).Dir, "other.yaml"))
 		refused("signatures are needed", whole, "--sealing-key", kept, "--keynum", "1")
 	})
