@@ -90,6 +90,9 @@ func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch,
 	}
 	t := &tx{from: b, control: s.control, index: log.Index, smallTable: s.config.SmallTable}
 	result, refusal := t.dispatch(command, log.Extensions)
+	if err := t.end(); err != nil {
+		return nil, b, err
+	}
 	result.Index = log.Index
 	var stop *Refusal
 	if refusal != nil && !errors.As(refusal, &stop) {

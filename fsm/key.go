@@ -69,11 +69,10 @@ func (t *tx) material(class Class, m Material) (uint64, error) {
 }
 
 func (t *tx) createKey(c *CreateKey) (Result, error) {
-	var exists Key
-	if err := get(t.from, space(spaceKey, c.Key[:]), &exists); err == nil {
-		return Result{}, ErrKeyExists
-	} else if !errors.Is(err, ErrNotFound) {
+	if there, err := t.isThere(space(spaceKey, c.Key[:])); err != nil {
 		return Result{}, err
+	} else if there {
+		return Result{}, ErrKeyExists
 	}
 	if !c.State.settable() {
 		return Result{}, ErrKeyState.with("a key is not created in state %d", c.State)
@@ -98,14 +97,15 @@ func (t *tx) createKey(c *CreateKey) (Result, error) {
 // freeAliases: every alias is the key's own or nobody's.
 func (t *tx) freeAliases(id ID, aliases []string) error {
 	for _, alias := range aliases {
-		owner, err := getBytes(t.from, space(spaceAlias, []byte(alias)))
-		if errors.Is(err, ErrNotFound) {
+		key := space(spaceAlias, []byte(alias))
+		if there, err := t.isThere(key); err != nil {
+			return err
+		} else if !there {
 			continue
 		}
-		if err != nil {
+		if owner, err := getBytes(t.from, key); err != nil {
 			return err
-		}
-		if ID(owner) != id {
+		} else if ID(owner) != id {
 			return ErrAliasTaken.with("%q", alias)
 		}
 	}

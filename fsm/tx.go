@@ -16,7 +16,8 @@ type tx struct {
 	index   uint64
 	err     error // of encoding; stops the node
 
-	smallTable int // Config.SmallTable
+	smallTable int              // Config.SmallTable
+	probe      *pebble.Iterator // of isThere
 
 	clusterChanged, rotationChanged bool
 	unitsChanged                    []uint32
@@ -68,6 +69,27 @@ func (t *tx) remove(key []byte) {
 // removeAll removes every key with a prefix, in one operation.
 func (t *tx) removeAll(prefix []byte) {
 	t.ops = append(t.ops, func(b *pebble.Batch) error { return b.DeleteRange(prefix, after(prefix), nil) })
+}
+
+// isThere tells whether what is to be new is there. Mostly it is not, and filters tell: of the lowest level too, which Get does
+// not ask.
+func (t *tx) isThere(key []byte) (bool, error) {
+	if t.probe == nil {
+		iter, err := t.from.NewIter(&pebble.IterOptions{UseL6Filters: true})
+		if err != nil {
+			return false, err
+		}
+		t.probe = iter
+	}
+	return t.probe.SeekPrefixGE(key), t.probe.Error()
+}
+
+// end ends the reading.
+func (t *tx) end() error {
+	if t.probe == nil {
+		return nil
+	}
+	return t.probe.Close()
 }
 
 // notable says that Watch reports this entry.
