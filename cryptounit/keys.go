@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -75,87 +74,6 @@ func (c *content) open(blob []byte) ([]byte, error) {
 		return nil, refuse(ErrBlob, "it is not what was sealed")
 	}
 	return material, nil
-}
-
-// sealUnder returns one blob a pattern, all with the same material, each opened
-// again and compared.
-func (u *Unit) sealUnder(h Header, material []byte, under []masterkey.Pattern) (blobs [][]byte, err error) {
-	u.mu.RLock()
-	defer u.mu.RUnlock()
-	if u.stopped != nil {
-		return nil, u.stopped
-	}
-	c := u.content
-	if len(material) == 0 || len(material) > MaxMaterial || len(under) == 0 || len(under) > 2 {
-		return nil, refuse(ErrBlob, "%d bytes under %d master keys", len(material), len(under))
-	}
-	if h.Instance != c.Instance {
-		return nil, refuse(ErrBlob, "it is for another instance")
-	}
-	inSecret(func() {
-		for _, pattern := range under {
-			var blob []byte
-			if blob, err = c.sealOne(h, material, pattern); err != nil {
-				return
-			}
-			blobs = append(blobs, blob)
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	return blobs, nil
-}
-
-func (c *content) sealOne(h Header, material []byte, under masterkey.Pattern) ([]byte, error) {
-	h.Pattern = under.Short()
-	register, err := c.register(h.Pattern)
-	if err != nil {
-		return nil, err
-	}
-	head, err := h.append(make([]byte, 0, fixedHeader+3+len(h.Owner)+len(h.Attributes)+len(material)+xaesOverhead))
-	if err != nil {
-		return nil, err
-	}
-	x, err := register.xaes(blobPurpose(h.Use))
-	if err != nil {
-		return nil, err
-	}
-	batch, err := x.newBatch()
-	if err != nil {
-		return nil, err
-	}
-	blob, err := batch.seal(head, material, head)
-	if err != nil {
-		return nil, err
-	}
-	again, err := c.open(blob)
-	if err != nil {
-		return nil, err
-	}
-	defer erase(again)
-	if subtle.ConstantTimeCompare(again, material) != 1 {
-		return nil, ErrNotEqual
-	}
-	return blob, nil
-}
-
-// GenerateKey draws size bytes and seals them under each pattern: one blob a
-// pattern, the same material in each.
-func (u *Unit) GenerateKey(h Header, size int, under ...masterkey.Pattern) ([][]byte, error) {
-	if size <= 0 || size > MaxMaterial {
-		return nil, refuse(ErrBlob, "a key of %d bytes", size)
-	}
-	material := make([]byte, size)
-	defer erase(material)
-	inSecret(func() { random(madeOf(h.Use), material) })
-	return u.sealUnder(h, material, under)
-}
-
-// ImportKey seals what a caller brought, under each pattern. The caller erases
-// its copy.
-func (u *Unit) ImportKey(h Header, material []byte, under ...masterkey.Pattern) ([][]byte, error) {
-	return u.sealUnder(h, material, under)
 }
 
 // Export returns the payload of a blob of UseStandard; any other is ErrUse.

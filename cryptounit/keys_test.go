@@ -37,6 +37,47 @@ func TestOneMaterialUnderTwoMasterKeys(t *testing.T) {
 	})
 }
 
+// Many keys are made as a batch: what was brought, what was drawn, each under each pattern, and none of them if one cannot be.
+func TestManyKeysAreMadeAtOnce(t *testing.T) {
+	c := initialised(t, 2, 1)
+	c.committed()
+	u := c.unit(1)
+	a, b := c.pattern(1), u.Status().Registers.NewPattern
+	brought := []byte("brought by a caller, 32 bytes it")
+	keys := []NewKey{
+		{Header: c.header(1, UseStandard, order.KMS), Material: brought},
+		{Header: c.header(2, UseStandard, order.KMS), Size: 24},
+		{Header: c.header(3, UseStandard, order.KMS), Size: 24},
+	}
+	blobs, err := u.MakeKeys(keys, a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn := map[string]bool{}
+	for i := range keys {
+		var opened [2][]byte
+		for j := range opened {
+			if opened[j], err = u.Export(blobs[i][j]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(opened[0], opened[1]) || len(opened[0]) != keys[i].size() {
+			t.Errorf("key %d is %d bytes under one master key and %d under the other", i, len(opened[0]), len(opened[1]))
+		}
+		if i == 0 && !bytes.Equal(opened[0], brought) {
+			t.Error("what was brought is not what was sealed")
+		}
+		drawn[string(opened[0])] = true
+	}
+	if len(drawn) != len(keys) {
+		t.Error("two keys are the same")
+	}
+	keys[2].Header.Owner = string(make([]byte, 256))
+	if blobs, err := u.MakeKeys(keys, a); !errors.Is(err, ErrBlob) || blobs != nil {
+		t.Errorf("one key cannot be made, and %d were: %v", len(blobs), err)
+	}
+}
+
 func TestNothingIsSealedUnderAnUncommittedKey(t *testing.T) {
 	c := initialised(t, 2, 1)
 	c.begin(order.Rotate, nil).accept().generate().load()

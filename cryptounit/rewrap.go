@@ -142,6 +142,10 @@ func newSealers(register *secret) (sealers pair[*batchSealer], err error) {
 	if err != nil {
 		return sealers, err
 	}
+	return sealersOf(blob, kek)
+}
+
+func sealersOf(blob, kek *xaes) (sealers pair[*batchSealer], err error) {
 	if sealers.blob, err = blob.newBatch(); err != nil {
 		return sealers, err
 	}

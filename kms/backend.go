@@ -39,10 +39,8 @@ type View interface {
 // Unit is this node's crypto unit, as far as callers' keys need it. A pattern that neither register holds is
 // ErrPatternUnknown, of a blob as of what is to be sealed.
 type Unit interface {
-	// Generate makes a key of size bytes and gives it sealed under each pattern, the same material in each.
-	Generate(h Header, size int, under []fsm.Pattern) ([][]byte, error)
-	// Import seals the material under each pattern.
-	Import(h Header, material []byte, under []fsm.Pattern) ([][]byte, error)
+	// Make gives each key sealed under each pattern, the same material in each: all of them or none.
+	Make(keys []KeyToMake, under []fsm.Pattern) ([][][]byte, error)
 	// Export opens a blob of UseStandard.
 	Export(blob []byte) ([]byte, error)
 	// Wrap encrypts with the key in a blob of UseRoot (AES-GCM); a new iv each time.
@@ -62,6 +60,13 @@ const (
 	UseStandard Use = 2 // Export may open it
 	UseMAC      Use = 3 // MAC may use it
 )
+
+// KeyToMake is a key to be made in the unit, with the material that a caller brought or else of Size random bytes.
+type KeyToMake struct {
+	Header   Header
+	Material []byte // nil: it is drawn
+	Size     int
+}
 
 // Header describes a blob to be sealed; it is bound to it and a rewrap keeps it.
 type Header struct {

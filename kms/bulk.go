@@ -92,17 +92,19 @@ func (c *call) sealMany(want []BulkKey, keys []fsm.BulkKey) error {
 	command := &fsm.CreateKeys{Class: fsm.ClassKMS, Keys: keys, By: c.by(), At: fsm.TimeOf(c.now())}
 	return c.seal(func(under []fsm.Pattern) ([][]byte, error) {
 		command.Patterns = under
+		made := make([]KeyToMake, len(keys))
 		for i := range keys {
 			h := Header{Use: UseRoot, Class: fsm.ClassKMS, Instance: c.cluster.Instance, Key: keys[i].Key, Version: 1, Owner: ownerKMS}
 			if want[i].Extractable {
 				h.Use = UseStandard
 			}
-			var err error
-			if keys[i].Blobs, err = c.material(h, want[i].Payload, under); err != nil {
-				return nil, err
-			}
+			made[i] = KeyToMake{Header: h, Material: want[i].Payload, Size: generatedSize}
 		}
-		return nil, nil
+		blobs, err := c.s.cfg.Unit.Make(made, under)
+		for i := range blobs {
+			keys[i].Blobs = blobs[i]
+		}
+		return nil, err
 	}, func(m fsm.Material) fsm.Command {
 		command.Order = m.Order
 		return command

@@ -71,10 +71,11 @@ func (s *Service) Create(ctx context.Context, caller Caller, want NewKey) (Key, 
 
 // material makes new material, or seals what the caller brought.
 func (c *call) material(h Header, payload []byte, under []fsm.Pattern) ([][]byte, error) {
-	if payload != nil {
-		return c.s.cfg.Unit.Import(h, payload, under)
+	blobs, err := c.s.cfg.Unit.Make([]KeyToMake{{Header: h, Material: payload, Size: generatedSize}}, under)
+	if err != nil {
+		return nil, err
 	}
-	return c.s.cfg.Unit.Generate(h, generatedSize, under)
+	return blobs[0], nil
 }
 
 // Rotate gives a root key new material: made by the unit, or payload if the key was imported. What was wrapped before

@@ -182,7 +182,7 @@ func (c *call) makeSigningKey() error {
 	id := signingKeyID()
 	header := Header{Use: UseMAC, Class: fsm.ClassSystem, Instance: c.cluster.Instance, Key: id, Version: 1, Owner: ownerSystem}
 	err := c.seal(func(under []fsm.Pattern) ([][]byte, error) {
-		return c.s.cfg.Unit.Generate(header, 32, under)
+		return c.material(header, nil, under)
 	}, func(m fsm.Material) fsm.Command {
 		return &fsm.CreateKey{
 			Key: id, Class: fsm.ClassSystem, Metadata: fsm.KeyMetadata{Name: "token-signing-key"}, State: fsm.KeyActive,

@@ -44,13 +44,12 @@ func patterns(under []fsm.Pattern) []masterkey.Pattern {
 	return out
 }
 
-func (k keyUnit) Generate(h kms.Header, size int, under []fsm.Pattern) ([][]byte, error) {
-	blobs, err := k.unit.GenerateKey(header(h), size, patterns(under)...)
-	return blobs, asKMS(err)
-}
-
-func (k keyUnit) Import(h kms.Header, material []byte, under []fsm.Pattern) ([][]byte, error) {
-	blobs, err := k.unit.ImportKey(header(h), material, patterns(under)...)
+func (k keyUnit) Make(keys []kms.KeyToMake, under []fsm.Pattern) ([][][]byte, error) {
+	made := make([]cryptounit.NewKey, len(keys))
+	for i, n := range keys {
+		made[i] = cryptounit.NewKey{Header: header(n.Header), Material: n.Material, Size: n.Size}
+	}
+	blobs, err := k.unit.MakeKeys(made, patterns(under)...)
 	return blobs, asKMS(err)
 }
 

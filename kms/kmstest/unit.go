@@ -57,21 +57,21 @@ func (u *Unit) open(blob []byte, use kms.Use) ([]byte, error) {
 	return blob[33:], nil
 }
 
-// Generate makes a random key.
-func (u *Unit) Generate(h kms.Header, size int, under []fsm.Pattern) ([][]byte, error) {
-	material := make([]byte, size)
-	rand.Read(material)
-	return u.Import(h, material, under)
-}
-
-// Import marks the material with each pattern.
-func (u *Unit) Import(h kms.Header, material []byte, under []fsm.Pattern) ([][]byte, error) {
-	var out [][]byte
-	for _, pattern := range under {
-		if err := u.knows(pattern); err != nil {
-			return nil, err
+// Make marks each key's material with each pattern.
+func (u *Unit) Make(keys []kms.KeyToMake, under []fsm.Pattern) ([][][]byte, error) {
+	out := make([][][]byte, len(keys))
+	for i, k := range keys {
+		material := k.Material
+		if material == nil {
+			material = make([]byte, k.Size)
+			rand.Read(material)
 		}
-		out = append(out, slices.Concat(pattern[:], []byte{byte(h.Use)}, material))
+		for _, pattern := range under {
+			if err := u.knows(pattern); err != nil {
+				return nil, err
+			}
+			out[i] = append(out[i], slices.Concat(pattern[:], []byte{byte(k.Header.Use)}, material))
+		}
 	}
 	return out, nil
 }
