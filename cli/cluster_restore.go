@@ -35,7 +35,7 @@ func snapshotRestore(ctx context.Context, i *invocation) error {
 	if path == "" {
 		return i.usage("--config is missing")
 	}
-	folder, err := i.folder()
+	sign, remember, err := i.restoreSigner(ctx)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,10 @@ func snapshotRestore(ctx context.Context, i *invocation) error {
 		Archive: arguments[0], UnitFile: i.text("unit-file", ""), SealingKey: i.text("sealing-key", ""), Progress: shown.show,
 		Sign: func(r node.Restorable) (signed order.SignedOrder, err error) {
 			shown.stop()
-			signed, err = i.signRestore(folder, r)
+			if err := i.confirmRestore(r); err != nil {
+				return signed, err
+			}
+			signed, err = sign(r)
 			made = restored(r, signed.Digest(), config.DataDir)
 			return signed, err
 		},
@@ -61,15 +64,29 @@ func snapshotRestore(ctx context.Context, i *invocation) error {
 	if err != nil {
 		return err
 	}
-	if err := repin(folder, made); err != nil {
+	if err := remember(made); err != nil {
 		return fmt.Errorf("the cluster was restored, and this workstation does not know its crypto unit yet: %w", err)
 	}
 	return i.result(made, func(w io.Writer) { showRestored(w, made, path) })
 }
 
-// signRestore shows what is restored, and has a quorum of the administrators whom the unit knows sign.
-func (i *invocation) signRestore(folder *workstation.Folder, r node.Restorable) (order.SignedOrder, error) {
-	none := order.SignedOrder{}
+// restoreSigner gives how the order is signed, here or elsewhere, and what this workstation then remembers of the new unit: if it
+// is signed elsewhere, the workstations do that.
+func (i *invocation) restoreSigner(ctx context.Context) (sign func(node.Restorable) (order.SignedOrder, error), remember func(restoredCluster) error, err error) {
+	if path := i.text("order", ""); path != "" {
+		return func(r node.Restorable) (order.SignedOrder, error) { return i.awaitSigned(ctx, path, r) },
+			func(restoredCluster) error { return nil }, nil
+	}
+	folder, err := i.folder()
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(r node.Restorable) (order.SignedOrder, error) { return i.signRestore(folder, r) },
+		func(made restoredCluster) error { return repin(folder, made) }, nil
+}
+
+// confirmRestore shows what is restored, and asks.
+func (i *invocation) confirmRestore(r node.Restorable) error {
 	m, unit := r.Manifest, r.Order.Subject.Units[0]
 	i.say("The archive is of %s: %s of epoch %d of instance %s, at index %s.", when(m.Time()),
 		plural(m.Keys.SystemInternal+m.Keys.KMS+m.Keys.EP11, "key"), m.Epoch, m.Instance, thousands(m.Index))
@@ -77,8 +94,14 @@ func (i *invocation) signRestore(folder *workstation.Folder, r node.Restorable) 
 		r.Order.Subject.Incarnation, numbers(numbersOf(r.Order.Units)))
 	yes, err := i.confirm("What came after the archive is lost, and no node of the former cluster may run any more. Do you want to continue?")
 	if err != nil || !yes {
-		return none, declined(err)
+		return declined(err)
 	}
+	return nil
+}
+
+// signRestore has a quorum of the administrators whom the unit knows sign.
+func (i *invocation) signRestore(folder *workstation.Folder, r node.Restorable) (order.SignedOrder, error) {
+	none := order.SignedOrder{}
 	need, err := r.Order.Threshold(&r.Administrators)
 	if err != nil {
 		return none, err

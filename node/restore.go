@@ -280,8 +280,9 @@ func (s *restore) draft(unit cryptounit.Status, retired bool) error {
 	return nil
 }
 
-// restoreLife is how long administrators may take to sign.
-const restoreLife = time.Hour
+// restoreLife is how long administrators may take to sign. They may be at other machines, and nobody else can use the order: it
+// names an identity that is in this process alone.
+const restoreLife = 24 * time.Hour
 
 // apply has the state obey the order that the unit has obeyed.
 func (s *restore) apply(unit *cryptounit.Unit, signed order.SignedOrder) error {

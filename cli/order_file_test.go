@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tumbler/cryptounit/masterkey"
+	"tumbler/cryptounit/order"
+)
+
+// orderFile writes an order as a file, for the administrators of a fake cluster.
+func (f *fakeCluster) orderFile(change func(*order.Order)) (path string, list *order.Administrators) {
+	f.t.Helper()
+	list, err := order.DecodeAdministrators(f.units[0].administrators)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	digest, err := list.Digest()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	o := order.Order{
+		Kind: order.Restore, Cluster: order.ID{1}, Incarnation: 1, Number: 9, Current: masterkey.PatternOf([]byte("key")), Suite: order.SuiteHPKE,
+		Administrators: digest, Policy: order.Documented, Commit: order.Automatic, Activate: order.Automatic, Retire: order.Keep,
+		NotAfter: time.Now().Add(time.Hour).UTC().Truncate(time.Second),
+	}
+	if o.Instance, err = order.ParseID(instance); err != nil {
+		f.t.Fatal(err)
+	}
+	for _, u := range f.units {
+		o.Units = append(o.Units, order.UnitRef{Number: u.number, Role: u.role, Identity: u.identity()})
+	}
+	o.Subject = order.Subject{Archive: order.Digest{7}, Incarnation: 2, Units: []order.UnitRef{{Number: 2, Role: order.Recovery, Identity: order.Identity{9}}}}
+	if change != nil {
+		change(&o)
+	}
+	e := order.Evidence{Administrators: f.units[0].administrators}
+	if e.Order.Order, err = o.Encode(); err != nil {
+		f.t.Fatal(err)
+	}
+	der, err := e.Encode()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	path = filepath.Join(f.t.TempDir(), "order")
+	if err := os.WriteFile(path, der, 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	return path, list
+}
+
+// TestARestoreOrderIsSignedElsewhere: on one workstation after the other, until there are enough signatures.
+func TestARestoreOrderIsSignedElsewhere(t *testing.T) {
+	f := newFakeCluster(t, 1, 1)
+	f.mustInit()
+	path, list := f.orderFile(nil)
+	draft, _, _, err := readOrderFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readSigned(path+signedEnding, draft.Order.Order, list); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	if out := f.must("y\n", "tke", "order-sign", path, "--keynum", "1"); !strings.Contains(out, "1 more to come") || !strings.Contains(out, "with fingerprint "+order.Identity{9}.String()) {
+		t.Error(out)
+	}
+	if _, err := readSigned(path+signedEnding, draft.Order.Order, list); !errors.Is(err, order.ErrTooFewSignatures) {
+		t.Error(err)
+	}
+	f.must("", "tke", "order-sign", path+signedEnding, "--yes")
+	if _, err := readSigned(path+signedEnding, draft.Order.Order, list); err != nil {
+		t.Error(err)
+	}
+	other, _ := f.orderFile(func(o *order.Order) { o.Number++ })
+	f.must("", "tke", "order-sign", other, "--yes")
+	if _, err := readSigned(other+signedEnding, draft.Order.Order, list); !errors.Is(err, errAnotherOrder) {
+		t.Error(err)
+	}
+	for says, path := range map[string]string{
+		"all its signatures": path + signedEnding,
+		"is signed by the command that makes it": func() string {
+			path, _ := f.orderFile(func(o *order.Order) { o.Kind, o.Subject = order.Remove, order.Subject{Units: o.Units[:1]} })
+			return path
+		}(),
+		"another list of administrators": func() string {
+			path, _ := f.orderFile(func(o *order.Order) { o.Administrators[0] ^= 1 })
+			return path
+		}(),
+		"malformed": other + ".none",
+	} {
+		if strings.HasSuffix(path, ".none") {
+			if err := os.WriteFile(path, []byte("no order"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if code, _, errs := f.run(t.Context(), "", "tke", "order-sign", path, "--yes"); code != exitFailed || !strings.Contains(errs, says) {
+			t.Errorf("want %q: %d, %s", says, code, errs)
+		}
+	}
+}
