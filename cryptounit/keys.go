@@ -23,12 +23,11 @@ func (c *content) register(short [masterkey.ShortSize]byte) (*secret, error) {
 }
 
 func (s *secret) xaes(p purpose) (*xaes, error) {
-	key, err := subkey(s.bytes, p)
+	key, err := s.derived.subkeyOf(s, p)
 	if err != nil {
 		return nil, err
 	}
-	defer erase(key)
-	return newXAES(key)
+	return newXAES(key.bytes)
 }
 
 // withKey runs f with the material of a blob, erased afterwards.

@@ -39,7 +39,7 @@ func openHPKE(_ hpke.PrivateKey, _, value []byte) ([]byte, error) { return bytes
 // newSecret takes the Go heap.
 func newSecret() (*secret, error) {
 	b := make([]byte, secretSize)
-	return &secret{region: b, bytes: b}, nil
+	return &secret{region: b, bytes: b, derived: new(subkeys)}, nil
 }
 
 func (s *secret) free() {

@@ -50,7 +50,7 @@ func newSecret() (*secret, error) {
 		_ = syscall.Munmap(region)
 		return nil, err
 	}
-	s := &secret{region: region, bytes: middle[page-secretSize:]}
+	s := &secret{region: region, bytes: middle[page-secretSize:], derived: new(subkeys)}
 	runtime.SetFinalizer(s, (*secret).free)
 	return s, nil
 }
@@ -73,6 +73,7 @@ func (s *secret) free() {
 	if s == nil || s.region == nil {
 		return
 	}
+	s.derived.free()
 	erase(s.bytes)
 	_ = syscall.Munmap(s.region)
 	s.region, s.bytes = nil, nil

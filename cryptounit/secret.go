@@ -14,6 +14,8 @@ const secretSize = 32
 type secret struct {
 	region []byte // guard page, page, guard page
 	bytes  []byte
+
+	derived *subkeys
 }
 
 // secretOf moves b into a secret and erases b.

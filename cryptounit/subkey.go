@@ -4,6 +4,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"fmt"
+	"sync"
 )
 
 // purpose names a subkey of a register. A register's value is never used directly.
@@ -16,6 +17,45 @@ const (
 	purposePublicKey      purpose = "tumbler/v1/public-key"      // authenticates EP11 public-key objects
 	purposeOperationState purpose = "tumbler/v1/operation-state" // seals the states of EP11 multi-part operations
 )
+
+// subkeys are what was derived from a register so far, each a secret of its own, which goes with it: a derivation costs more
+// than all else of a wrap.
+type subkeys struct {
+	mu   sync.Mutex
+	made map[purpose]*secret
+}
+
+// subkeyOf gives a register's subkey, derived once.
+func (k *subkeys) subkeyOf(register *secret, p purpose) (*secret, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if made := k.made[p]; made != nil {
+		return made, nil
+	}
+	key, err := subkey(register.bytes, p)
+	if err != nil {
+		return nil, err
+	}
+	made, err := secretOf(key)
+	if err != nil {
+		return nil, err
+	}
+	if k.made == nil {
+		k.made = map[purpose]*secret{}
+	}
+	k.made[p] = made
+	return made, nil
+}
+
+// free erases them.
+func (k *subkeys) free() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, made := range k.made {
+		made.free()
+	}
+	k.made = nil
+}
 
 // subkey derives the 32-byte key of a purpose: HKDF-SHA256 (RFC 5869), no salt, the purpose as info.
 func subkey(register []byte, p purpose) ([]byte, error) {
