@@ -92,7 +92,7 @@ func (w *writer) next(ctx context.Context, from uint64) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.piece.read(view, view.CurrentEpoch(), from, p.End, quota(r, w.courtesy.quota(w.limit))); err != nil {
+	if err := w.piece.read(view, view.CurrentEpoch(), from, p.End, evenly(p.End-from, quota(r, w.courtesy.quota(w.limit)))); err != nil {
 		return nil, err
 	}
 	b := &batch{command: fsm.PutBatch{Order: w.job.order, Partition: p.Index, Pass: p.Pass, Lease: w.job.lease, From: from, To: w.piece.to}}
@@ -124,6 +124,12 @@ func (w *writer) next(ctx context.Context, from uint64) (*batch, error) {
 		return w.next(ctx, from)
 	}
 	return b, nil
+}
+
+// evenly is the size of the next of as few batches as may be: a small one at the end would cost as much as any.
+func evenly(left uint64, limit int) int {
+	batches := (left + uint64(limit) - 1) / uint64(limit)
+	return int((left + batches - 1) / batches)
 }
 
 func (w *writer) rewrap(blobs [][]byte) (Rewrapped, error) {

@@ -1,6 +1,7 @@
 package rewrap
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -108,5 +109,23 @@ func TestCourtesyIsNoFaultOfTheVerifier(t *testing.T) {
 	p.Next(r, nil, now)
 	if !p.checking.verdicts(now)[3] {
 		t.Error("after a lease more it is not judged")
+	}
+}
+
+func TestBatchesAreEven(t *testing.T) {
+	for _, c := range []struct {
+		left  uint64
+		limit int
+		want  []int
+	}{
+		{1, 4096, []int{1}}, {4096, 4096, []int{4096}}, {4097, 4096, []int{2049, 2048}}, {15_625, 4096, []int{3907, 3906, 3906, 3906}}, {5, 2, []int{2, 2, 1}},
+	} {
+		var got []int
+		for left := c.left; left > 0; left -= uint64(got[len(got)-1]) {
+			got = append(got, evenly(left, c.limit))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%d by %d: %v", c.left, c.limit, got)
+		}
 	}
 }
