@@ -16,7 +16,7 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-func bigTable() []byte { return bytes.Repeat([]byte("0123456789abcdef"), 16<<10) }
+func bigTable() []byte { return bytes.Repeat([]byte("0123456789abcdef"), 32<<10) }
 
 func tableFiles(t *testing.T, dir string) []string {
 	t.Helper()

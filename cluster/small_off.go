@@ -3,4 +3,4 @@
 package cluster
 
 // SmallTable is the size in bytes from which an entry's table has a file of its own beside the log.
-const SmallTable = 128 << 10
+const SmallTable = 256 << 10

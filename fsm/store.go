@@ -25,7 +25,7 @@ type Config struct {
 	Fatal func(error)
 	// SmallTable is the size in bytes from which the table of an entry is ingested. A smaller one is not worth the two disk
 	// syncs of that, for which all who read wait: its blobs are written as other records are. The state is the same. Default
-	// 128 KiB.
+	// 256 KiB.
 	SmallTable int
 	// CacheSize bounds Pebble's block cache, in bytes. Default 64 MiB.
 	CacheSize int64
@@ -78,7 +78,7 @@ func Open(config Config) (*Store, error) {
 		config.CacheSize = 64 << 20
 	}
 	if config.SmallTable == 0 {
-		config.SmallTable = 128 << 10
+		config.SmallTable = 256 << 10
 	}
 	if config.Logger == nil {
 		config.Logger = hclog.NewNullLogger()

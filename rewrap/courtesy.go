@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// A unit looks after clients this often, splits its share into steps of about that time each, and takes no more than so many
-// keys a second, and no fewer, while clients call.
+// While clients call a unit looks after them this often, takes no fewer keys a second than so many, and no more, in steps of
+// that size: its table is small (cluster.SmallTable), and a smaller one would cost all nodes nearly as much.
 const (
 	courtesyLook  = 200 * time.Millisecond
-	courtesyStep  = 50 * time.Millisecond
 	courtesyFloor = 4_000.0
 	courtesyTop   = 200_000.0
-	courtesyBatch = 512 // a table that no node has to ingest, see fsm.Config.SmallTable
+	courtesyBatch = 1024
 )
 
 // courtesy is how many keys a second a unit writes and verifies while clients call: half as many whenever one had to wait
@@ -61,7 +60,7 @@ func (c *courtesy) quota(limit int) int {
 	if c.share == 0 {
 		return limit
 	}
-	return min(limit, courtesyBatch, int(c.share*courtesyStep.Seconds()))
+	return min(limit, courtesyBatch)
 }
 
 // take gives 0 and takes so many keys, or the time after which to ask again.

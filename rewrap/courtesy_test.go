@@ -30,7 +30,7 @@ func TestCourtesy(t *testing.T) {
 	if share := c.look(0, all); share != 0 || c.quota(4096) != 4096 || c.take(all, c.now) != 0 {
 		t.Errorf("nobody calls, and the share is %v", share)
 	}
-	if share := c.look(time.Millisecond, all); share != courtesyFloor || c.quota(4096) != courtesyFloor/20 {
+	if share := c.look(time.Millisecond, all); share != courtesyFloor || c.quota(4096) != courtesyBatch {
 		t.Errorf("it does not begin low: %v, in steps of %d", share, c.quota(4096))
 	}
 	if share := c.look(time.Millisecond, all); share != 1.25*courtesyFloor {
@@ -68,7 +68,7 @@ func TestCourtesy(t *testing.T) {
 
 // While clients wait, units write and verify in small steps, and no more than their share.
 func TestARewrapGivesWayToClients(t *testing.T) {
-	const keys = 3000
+	const keys = 4000
 	w := newWorld(t, 1, 1)
 	w.create(1, keys, 32)
 	w.rotate()
@@ -85,11 +85,11 @@ func TestARewrapGivesWayToClients(t *testing.T) {
 	}
 	began := time.Now()
 	w.lead(NewPlanner(lease), fixed, w.all(), flipped)
-	if least := time.Duration(float64(time.Second) * (keys - InFlight*courtesyFloor/20) / courtesyFloor); time.Since(began) < least {
+	if least := time.Duration(float64(time.Second) * (keys - 2*courtesyBatch) / courtesyFloor); time.Since(began) < least {
 		t.Errorf("%d keys took %v, less than %v", keys, time.Since(began), least)
 	}
-	if step := uint32(courtesyFloor * courtesyStep.Seconds()); largest != step {
-		t.Errorf("a step has %d keys, not %d", largest, step)
+	if largest != keys/4 {
+		t.Errorf("a step has %d keys, not %d", largest, keys/4)
 	}
 	w.checkWhole(1, keys, nil)
 }
