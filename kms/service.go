@@ -32,6 +32,7 @@ type Service struct {
 	cfg    Config
 	reads  *reads
 	signer atomic.Pointer[signer] // the token-signing key, sealed, as last read
+	tokens tokens
 }
 
 // New makes a Service.
