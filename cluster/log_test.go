@@ -3,7 +3,6 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -80,31 +79,6 @@ func TestALinkedTableIsNeverWrittenAgain(t *testing.T) {
 	check(s.StoreLog(entry(1, 1, other)))
 	if !bytes.Equal(must(os.ReadFile(link)), first) {
 		t.Error("the state machine's link now reads otherwise")
-	}
-}
-
-func TestASmallTableIsInTheLog(t *testing.T) {
-	s := openLog(t, t.TempDir())
-	large := bytes.Repeat([]byte("x"), SmallTable)
-	check(s.StoreLogs([]*raft.Log{entry(1, 1, large[1:]), entry(2, 1, large)}))
-	if files := tableFiles(t, s.dir); len(files) != 1 || files[0] != TablePath(s.dir, 2, 1) {
-		t.Errorf("the files of tables are %v", files)
-	}
-	check(s.recover(0, 0))
-	var got raft.Log
-	check(s.GetLog(1, &got))
-	if !bytes.Equal(got.Extensions, large[1:]) {
-		t.Errorf("got %d bytes", len(got.Extensions))
-	}
-	shown := must(s.entries(1, 1))[0]
-	if shown.ExtensionSize != SmallTable-1 || shown.ExtensionDigest != sha256.Sum256(large[1:]) {
-		t.Errorf("it is shown as %+v", shown)
-	}
-	check(s.bolt.GetLog(1, &got))
-	got.Extensions[len(got.Extensions)/2] ^= 1
-	check(s.bolt.StoreLog(&got))
-	if err := s.GetLog(1, &got); !errors.Is(err, ErrDamaged) {
-		t.Errorf("a flipped bit: %v", err)
 	}
 }
 

@@ -32,6 +32,9 @@ type logStore struct {
 	// room waits until another table may be taken, see backlog.
 	room func(index uint64, bytes int64)
 
+	// digests are those of the newest tables.
+	digests digests
+
 	// grown is called after entries were stored.
 	grown func()
 }
@@ -91,13 +94,18 @@ func (s *logStore) StoreLogs(entries []*raft.Log) error {
 		s.room(entry.Index, int64(len(entry.Extensions)))
 		short := *entry // the entry itself belongs to Raft and its cache
 		stubs[i] = &short
+		stand := func() {
+			table := stubOf(entry.Extensions)
+			s.digests.note(entry.Index, entry.Term, table.digest)
+			short.Extensions = table.encode()
+		}
 		if len(entry.Extensions) < SmallTable {
-			short.Extensions = stubOf(entry.Extensions).encode()
+			stand()
 			continue
 		}
 		tables++
 		group.Go(func() error {
-			short.Extensions = stubOf(entry.Extensions).encode()
+			stand()
 			return writeTable(TablePath(s.dir, entry.Index, entry.Term), entry.Extensions)
 		})
 	}

@@ -88,7 +88,7 @@ func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch,
 		}
 		b = s.db.NewIndexedBatch()
 	}
-	t := &tx{from: b, control: s.control, index: log.Index, smallTable: s.config.SmallTable}
+	t := &tx{from: b, control: s.control, index: log.Index, smallTable: s.config.SmallTable, digest: func() [32]byte { return s.digestOf(log) }}
 	result, refusal := t.dispatch(command, log.Extensions)
 	if err := t.end(); err != nil {
 		return nil, b, err

@@ -131,7 +131,7 @@ func (t *tx) putBatch(c *PutBatch, table []byte) (Result, error) {
 	if len(table) >= t.smallTable {
 		keep = func([]byte, []byte) {} // it is ingested
 	}
-	if err := checkTable(c, r.Rewrap.Epoch, table, keep); err != nil {
+	if err := checkTable(c, r.Rewrap.Epoch, table, t.digest, keep); err != nil {
 		return Result{}, err
 	}
 	r = t.rotation()

@@ -21,6 +21,9 @@ type Config struct {
 	Dir string
 	// TablePath, if set, gives the file of an entry's table beside the log, to be linked instead of written again.
 	TablePath func(index, term uint64) string
+	// TableDigest, if set, gives the SHA-256 of an entry's table where it is known already, which is most of the cost of
+	// checking one.
+	TableDigest func(index, term uint64) ([32]byte, bool)
 	// Fatal, if set, is told why the store stopped: the node must end. It does not call the store.
 	Fatal func(error)
 	// SmallTable is the size in bytes from which the table of an entry is ingested. A smaller one is not worth the two disk

@@ -9,9 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 )
 
@@ -23,12 +21,13 @@ const (
 
 // BuildTable writes blobs, which stand by rising number, as one sorted table for an epoch.
 func BuildTable(epoch uint64, blobs []BlobRecord) ([]byte, error) {
-	memory := vfs.NewMem()
-	file, err := memory.Create("table", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return nil, err
+	const overhead, each = 16 << 10, 40 // bytes: of a table, of a blob
+	size := overhead
+	for _, blob := range blobs {
+		size += len(blob.Blob) + each
 	}
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(file), tableOptions())
+	file := &memoryFile{make([]byte, 0, size)}
+	w := sstable.NewWriter(file, tableOptions())
 	for _, blob := range blobs {
 		if err := w.Set(blobKey(epoch, blob.Number), blob.Blob); err != nil {
 			_ = w.Close()
@@ -38,23 +37,19 @@ func BuildTable(epoch uint64, blobs []BlobRecord) ([]byte, error) {
 	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("building a table: %w", err)
 	}
-	written, err := memory.Open("table")
-	if err != nil {
-		return nil, err
-	}
-	defer written.Close()
-	info, err := written.Stat()
-	if err != nil {
-		return nil, err
-	}
-	table := make([]byte, info.Size())
-	_, err = written.ReadAt(table, 0)
-	return table, err
+	return file.content, nil
 }
+
+// memoryFile implements objstorage.Writable.
+type memoryFile struct{ content []byte }
+
+func (f *memoryFile) Write(p []byte) error { f.content = append(f.content, p...); return nil }
+func (f *memoryFile) Finish() error        { return nil }
+func (f *memoryFile) Abort()               {}
 
 // checkTable refuses a table that is not what its command says: digest, size, count, and numbers From to To-1 of an epoch. Its
 // blobs are given to each.
-func checkTable(c *PutBatch, epoch uint64, table []byte, each func(key, blob []byte)) error {
+func checkTable(c *PutBatch, epoch uint64, table []byte, digest func() [sha256.Size]byte, each func(key, blob []byte)) error {
 	if len(table) != int(c.Size) || len(table) > MaxTableSize || c.Count > MaxTableCount {
 		return ErrTable.with("%d bytes and %d blobs, the command says %d bytes", len(table), c.Count, c.Size)
 	}
@@ -64,7 +59,7 @@ func checkTable(c *PutBatch, epoch uint64, table []byte, each func(key, blob []b
 		}
 		return nil
 	}
-	if sha256.Sum256(table) != c.Table {
+	if digest() != c.Table {
 		return ErrTable.with("it is not the table of the digest %x", c.Table[:8])
 	}
 	r, err := sstable.NewMemReader(table, sstable.ReaderOptions{})
@@ -76,6 +71,16 @@ func checkTable(c *PutBatch, epoch uint64, table []byte, each func(key, blob []b
 		return ErrTable.with("its format is %v, not %v", f, tableFormat)
 	}
 	return checkKeys(c, epoch, r, each)
+}
+
+// digestOf gives the digest of an entry's table.
+func (s *Store) digestOf(log *raft.Log) [sha256.Size]byte {
+	if s.config.TableDigest != nil {
+		if digest, known := s.config.TableDigest(log.Index, log.Term); known {
+			return digest
+		}
+	}
+	return sha256.Sum256(log.Extensions)
 }
 
 func checkKeys(c *PutBatch, epoch uint64, r *sstable.Reader, each func(key, blob []byte)) error {

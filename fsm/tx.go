@@ -17,6 +17,7 @@ type tx struct {
 	err     error // of encoding; stops the node
 
 	smallTable int              // Config.SmallTable
+	digest     func() [32]byte  // of the entry's table
 	probe      *pebble.Iterator // of isThere
 
 	clusterChanged, rotationChanged bool

@@ -136,12 +136,19 @@ func start(config Config, failed chan error) (n *Node, err error) {
 // openState opens the replica and the cluster over it.
 func (n *Node) openState() error {
 	raftDir := filepath.Join(n.config.DataDir, "raft")
+	var opened atomic.Pointer[cluster.Cluster] // it applies entries before it is open
 	store, err := fsm.Open(fsm.Config{
 		Dir:        filepath.Join(n.config.DataDir, "state"),
 		TablePath:  func(index, term uint64) string { return cluster.TablePath(raftDir, index, term) },
 		SmallTable: cluster.SmallTable,
-		Fatal:      n.fail,
-		Logger:     n.log.Named("store"),
+		TableDigest: func(index, term uint64) (digest [32]byte, known bool) {
+			if c := opened.Load(); c != nil {
+				return c.TableDigest(index, term)
+			}
+			return digest, false
+		},
+		Fatal:  n.fail,
+		Logger: n.log.Named("store"),
 	})
 	if err != nil {
 		return err
@@ -154,6 +161,7 @@ func (n *Node) openState() error {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
+	opened.Store(c)
 	n.store, n.cluster = store, c
 	return nil
 }
