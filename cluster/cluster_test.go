@@ -117,7 +117,7 @@ func TestClosingLeaderHandsOver(t *testing.T) {
 func TestAllRestart(t *testing.T) {
 	f := newFarm(t)
 	nodes := f.cluster(3)
-	table := bytes.Repeat([]byte("table"), 50_000)
+	table := bytes.Repeat([]byte("table"), SmallTable)
 	_, err := nodes[1].Propose(f.ctx(), []byte("with a table"), table)
 	f.noError(err)
 	f.propose(nodes[2], "without")
