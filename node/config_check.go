@@ -155,7 +155,7 @@ func (v *validation) timeouts(t Timeouts) {
 	case t.Election < t.Heartbeat:
 		v.bad("timeouts.election", "%s is below timeouts.heartbeat (%s): make it at least that", t.Election, t.Heartbeat)
 	case t.Client < 1_000_000:
-		v.bad("timeouts.client", "%s is too short: at least 1ms, 20ms is usual, 24h never slows a rewrap down", t.Client)
+		v.bad("timeouts.client", "%s is too short: at least 1ms, 20ms is usual, with 24h a rewrap only begins slowly", t.Client)
 	case t.Lease < 4*t.Election:
 		v.bad("timeouts.lease", "%s is below four times timeouts.election (%s): a change of leader would move partitions", t.Lease, t.Election)
 	case t.Fence < t.Lease:

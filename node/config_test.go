@@ -115,7 +115,7 @@ func TestABadValueIsNamedWithWhatToDo(t *testing.T) {
 		{"heartbeat", "role: recovery", "role: recovery\ntimeouts: {heartbeat: 1ms}", "timeouts.heartbeat", "at least 5ms"},
 		{"election", "role: recovery", "role: recovery\ntimeouts: {election: 100ms}", "timeouts.election", "below timeouts.heartbeat"},
 		{"lease", "role: recovery", "role: recovery\ntimeouts: {lease: 1s}", "timeouts.lease", "four times"},
-		{"client", "role: recovery", "role: recovery\ntimeouts: {client: 1us}", "timeouts.client", "24h never"},
+		{"client", "role: recovery", "role: recovery\ntimeouts: {client: 1us}", "timeouts.client", "with 24h a rewrap only begins slowly"},
 		{"fence", "role: recovery", "role: recovery\ntimeouts: {fence: 1s}", "timeouts.fence", "below timeouts.lease"},
 		{"level", "role: recovery", "role: recovery\nlog: {level: loud}", "log.level", "trace, debug, info"},
 		{"format", "role: recovery", "role: recovery\nlog: {format: xml}", "log.format", "json, text"},
