@@ -336,6 +336,9 @@ func TestAnEmptyJoinerCatchesUpFromASnapshot(t *testing.T) {
 	leader := f.leader(nodes...)
 	leader.cfg.Sizes.TrailingBytes = 1
 	f.noError(leader.Snapshot(f.ctx()))
+	if leader.fsm.flushes.Load() == 0 {
+		t.Error("entries wait for all of the snapshot: nothing was flushed ahead of it")
+	}
 	if first := must(leader.log.FirstIndex()); first == 1 {
 		t.Fatal("the log was not cut: the test shows nothing")
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 )
@@ -17,8 +18,9 @@ import (
 // tally is the replicated state of the tests: a set of words, each with the number of times that it was applied, and the
 // sizes of its tables. The word "fail" is an error.
 type tally struct {
-	dir   string // Config.Dir
-	spare string // for checkpoints
+	flushes atomic.Int64 // ahead of snapshots
+	dir     string       // Config.Dir
+	spare   string       // for checkpoints
 
 	mu       sync.Mutex
 	index    uint64
@@ -117,7 +119,7 @@ type tallyState struct {
 	Tables map[string]int
 }
 
-func (f *tally) Flush() error { return nil }
+func (f *tally) Flush() error { f.flushes.Add(1); return nil }
 
 func (f *tally) Snapshot() (raft.FSMSnapshot, error) {
 	f.mu.Lock()

@@ -66,6 +66,24 @@ func TestCourtesy(t *testing.T) {
 	}
 }
 
+// While clients wait, a unit that verifies takes no more than its share, however fast others write.
+func TestAVerifierGivesWayToClients(t *testing.T) {
+	const keys = 8000
+	w := newWorld(t, 1, 1)
+	w.create(1, keys, 32)
+	w.rotate()
+	w.nodes[1].load = func() Load { return Load{Delay: time.Second} }
+	for _, n := range w.nodes {
+		n.start(fsm.MaxTableCount)
+	}
+	began := time.Now()
+	w.lead(NewPlanner(lease), fixed, w.all(), flipped)
+	if least := time.Duration(float64(time.Second) * (keys/2 - 2*courtesyBatch) / courtesyFloor); time.Since(began) < least {
+		t.Errorf("%d keys were verified in %v, less than %v", keys, time.Since(began), least)
+	}
+	w.checkWhole(1, keys, nil)
+}
+
 // While clients wait, units write and verify in small steps, and no more than their share.
 func TestARewrapGivesWayToClients(t *testing.T) {
 	const keys = 4000
