@@ -223,7 +223,7 @@ func ReadKeys(path string) ([][]byte, error) {
 			continue
 		}
 		key, err := base64.StdEncoding.Strict().DecodeString(text)
-		if err != nil || len(key) != keySize {
+		if err != nil || len(key) != keySize || strings.Contains(text, "\r") { // which decoders skip, even strict ones
 			return nil, fmt.Errorf("%s: line %d is not the base64 of %d bytes: make a key with `openssl rand -base64 32`", path, number+1, keySize)
 		}
 		keys = append(keys, key)

@@ -213,16 +213,6 @@ func TestAMissingConfigurationSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func FuzzParseConfig(f *testing.F) {
-	f.Add([]byte(minimal))
-	f.Add([]byte("number: -1"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if c, err := ParseConfig(data); err == nil && c.Validate() != nil {
-			t.Errorf("accepted, and not valid: %+v", c)
-		}
-	})
-}
-
 func write(t *testing.T, path, content string, mode os.FileMode) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), mode); err != nil {

@@ -94,11 +94,17 @@ func (s *sealer) Seal(plaintext []byte) ([]byte, error) {
 	return proto.Marshal(info)
 }
 
+// leastSealed is a nonce and a tag of AES-GCM.
+const leastSealed = 12 + 16
+
 // Open unwraps a file key.
 func (s *sealer) Open(sealed []byte) ([]byte, error) {
 	var info wrapping.BlobInfo
 	if err := proto.Unmarshal(sealed, &info); err != nil {
 		return nil, fmt.Errorf("the sealed file key is malformed: %w", err)
+	}
+	if len(info.Ciphertext) < leastSealed { // the wrapper takes its nonce unlooked at
+		return nil, fmt.Errorf("the sealed file key is cut off: it has %d bytes", len(info.Ciphertext))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
