@@ -2,12 +2,16 @@ package cluster
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // A checkpoint folder travels as a tar (POSIX.1-2001) of its regular files and folders, in order of name, with nothing of
@@ -23,21 +27,27 @@ func walkFolder(folder string, visit func(path string, header *tar.Header) error
 		if err != nil {
 			return err
 		}
-		header := &tar.Header{Name: filepath.ToSlash(name)}
+		name = filepath.ToSlash(name)
 		switch {
 		case entry.IsDir():
-			header.Typeflag, header.Mode, header.Name = tar.TypeDir, 0o700, header.Name+"/"
+			return visit(path, headerOf(name+"/", true, 0))
 		case entry.Type().IsRegular():
 			info, err := entry.Info()
 			if err != nil {
 				return err
 			}
-			header.Typeflag, header.Mode, header.Size = tar.TypeReg, 0o600, info.Size()
-		default:
-			return fmt.Errorf("%s is neither a file nor a folder", path)
+			return visit(path, headerOf(name, false, info.Size()))
 		}
-		return visit(path, header)
+		return fmt.Errorf("%s is neither a file nor a folder", path)
 	})
+}
+
+// headerOf is all that is said of a file or folder.
+func headerOf(name string, folder bool, size int64) *tar.Header {
+	if folder {
+		return &tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o700}
+	}
+	return &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o600, Size: size}
 }
 
 // archiveSize is how many bytes writeArchive writes.
@@ -82,15 +92,30 @@ func writeArchive(w io.Writer, folder string) error {
 	return out.Close()
 }
 
+// echo holds what came, and takes only the same again.
+type echo struct{ bytes.Buffer }
+
+func (e *echo) Write(b []byte) (int, error) {
+	if !bytes.Equal(e.Next(len(b)), b) {
+		return 0, errors.New("it is not in the form that this release writes")
+	}
+	return len(b), nil
+}
+
 // readArchive unpacks into an empty folder, and accepts nothing that writeArchive does not write.
 func readArchive(r io.Reader, folder string) error {
-	in := tar.NewReader(r)
+	var came echo
+	in, again := tar.NewReader(io.TeeReader(r, &came.Buffer)), tar.NewWriter(&came)
+	var last []string
 	for {
 		header, err := in.Next()
 		switch {
 		case errors.Is(err, io.EOF):
+			if err := again.Close(); err != nil {
+				return err
+			}
 			extra, err := io.Copy(io.Discard, r)
-			if err == nil && extra > 0 {
+			if extra += int64(came.Len()); err == nil && extra > 0 {
 				err = fmt.Errorf("%d bytes after its end", extra)
 			}
 			return err
@@ -99,23 +124,24 @@ func readArchive(r io.Reader, folder string) error {
 		case !filepath.IsLocal(filepath.FromSlash(header.Name)):
 			return fmt.Errorf("%q is outside the folder", header.Name)
 		}
-		for key := range header.PAXRecords {
-			if key != "path" && key != "size" { // a sparse file, say, of any size in a few bytes
-				return fmt.Errorf("%q has the unexpected attribute %q", header.Name, key)
-			}
+		plain := strings.TrimSuffix(header.Name, "/")
+		name := strings.Split(plain, "/")
+		if plain != path.Clean(plain) || slices.Compare(name, last) <= 0 {
+			return fmt.Errorf("%q is not in its place", header.Name)
 		}
-		path := filepath.Join(folder, filepath.FromSlash(header.Name))
-		switch header.Typeflag {
-		case tar.TypeDir:
-			if err := os.Mkdir(path, 0o700); err != nil {
-				return err
-			}
-		case tar.TypeReg:
-			if err := unpackFile(path, in, header.Size); err != nil {
-				return err
-			}
-		default:
-			return fmt.Errorf("%q is neither a file nor a folder", header.Name)
+		last = name
+		isFolder := header.Typeflag == tar.TypeDir
+		if err := again.WriteHeader(headerOf(header.Name, isFolder, header.Size)); err != nil {
+			return fmt.Errorf("%q: %w", header.Name, err)
+		}
+		into := filepath.Join(folder, filepath.FromSlash(header.Name))
+		if isFolder {
+			err = os.Mkdir(into, 0o700)
+		} else {
+			err = unpackFile(into, io.TeeReader(in, again), header.Size)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

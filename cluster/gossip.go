@@ -61,13 +61,13 @@ type gossipMeta struct {
 
 var errGossipMeta = errors.New("not a node's gossip")
 
+// decodeGossipMeta reads what a node writes, and nothing else.
 func decodeGossipMeta(b []byte) (m gossipMeta, err error) {
-	in := json.NewDecoder(bytes.NewReader(b))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&m); err != nil {
+	if err := json.Unmarshal(b, &m); err != nil {
 		return gossipMeta{}, fmt.Errorf("%w: %w", errGossipMeta, err)
 	}
-	if in.More() || m.Number == 0 || len(b) > memberlist.MetaMaxSize {
+	again, err := json.Marshal(m)
+	if err != nil || !bytes.Equal(again, b) || m.Number == 0 || len(b) > memberlist.MetaMaxSize {
 		return gossipMeta{}, errGossipMeta
 	}
 	return m, nil
