@@ -56,11 +56,11 @@ func (i *invocation) showFingerprints(units map[uint32][]byte) {
 	t.print(w)
 }
 
-// compareFingerprints reads lines "NUM FINGERPRINT"; each unit must be named and the same.
-func compareFingerprints(path string, units map[uint32][]byte) error {
+// readFingerprints reads lines "NUM FINGERPRINT".
+func readFingerprints(path string) (map[uint32][]byte, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("--%s: %w", flagFingerprints, err)
+		return nil, fmt.Errorf("--%s: %w", flagFingerprints, err)
 	}
 	listed := map[uint32][]byte{}
 	scanner := bufio.NewScanner(bytes.NewReader(data))
@@ -71,20 +71,32 @@ func compareFingerprints(path string, units map[uint32][]byte) error {
 		}
 		bad := fmt.Errorf("%s: line %d is not a CRYPTO UNIT NUM and a fingerprint of 64 hex digits", path, number)
 		if len(fields) != 2 {
-			return bad
+			return nil, bad
 		}
 		n, err := strconv.ParseUint(fields[0], 10, 32)
 		if err != nil {
-			return bad
+			return nil, bad
 		}
 		identity, err := hex.DecodeString(fields[1])
 		if err != nil || len(identity) != 32 {
-			return bad
+			return nil, bad
+		}
+		if other, twice := listed[uint32(n)]; twice && !bytes.Equal(other, identity) {
+			return nil, fmt.Errorf("%s: line %d names another fingerprint of crypto unit %d than a line before it", path, number, n)
 		}
 		listed[uint32(n)] = identity
 	}
 	if err := scanner.Err(); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return listed, nil
+}
+
+// compareFingerprints looks the units up in such a file; each must be named and the same.
+func compareFingerprints(path string, units map[uint32][]byte) error {
+	listed, err := readFingerprints(path)
+	if err != nil {
+		return err
 	}
 	for _, n := range slices.Sorted(maps.Keys(units)) {
 		switch want, ok := listed[n]; {

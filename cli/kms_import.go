@@ -128,7 +128,7 @@ func decodeBulk(raw []byte) (client.BulkKey, error) {
 	if err := decoder.Decode(&l); err != nil {
 		return client.BulkKey{}, fmt.Errorf("it is not a key as JSON: %w", err)
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return client.BulkKey{}, errors.New("there is more than one JSON value")
 	}
 	if l.Name == "" {

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -69,7 +70,7 @@ func (f *Folder) read(name string, value any) error {
 	if err := decoder.Decode(value); err != nil {
 		return fmt.Errorf("%s cannot be read: %w: restore it from a backup", path, err)
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s cannot be read: something follows its JSON object: restore it from a backup", path)
 	}
 	return nil

@@ -306,6 +306,8 @@ func FuzzFiles(f *testing.F) {
 	f.Add([]byte(`{"format":1,"keynum":1,"name":"A","subject_key_identifier":"00","public_key":"","sealed":"YWdl"}`))
 	f.Add([]byte(`{"instances":{"i":{"1":"00"}}}`))
 	f.Add([]byte(`{} {}`))
+	f.Add([]byte(`{}}`))
+	f.Add([]byte(`{"sigkeys":[1,2],"deselects":{"i":[1,2]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		folder := open(t)
 		for _, name := range []string{fileName(1), selectionFile, identitiesFile} {
@@ -314,6 +316,11 @@ func FuzzFiles(f *testing.F) {
 			}
 		}
 		// Each says what it holds or that it cannot be read; a key that was not sealed with this password never opens.
+		for name, value := range map[string]any{fileName(1): &sigKeyFile{}, selectionFile: &selection{}, identitiesFile: &identities{}} {
+			if err := folder.read(name, value); err == nil && !json.Valid(data) {
+				t.Errorf("%q was read as %+v", data, value)
+			}
+		}
 		_, _ = folder.SigKeys()
 		_, _ = folder.SelectedSigKeys()
 		_ = folder.PinIdentities("i", map[uint32][]byte{1: {0}})
