@@ -44,6 +44,9 @@ func ParseToken(text string) (id fsm.ID, hash [32]byte, err error) {
 	if err != nil || len(secret) != 32 {
 		return id, hash, fmt.Errorf("%w: the token is not whole", ErrBadAddress)
 	}
+	if text = strings.TrimSpace(text); text != strings.ToLower(text) { // the one form in which they are made
+		return id, hash, fmt.Errorf("%w: a join token is in lower case", ErrBadAddress)
+	}
 	return fsm.ID(idBytes), sha256.Sum256(secret), nil
 }
 
