@@ -3,6 +3,7 @@ package fsm
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -35,6 +36,9 @@ func loadResults(from reader) (*results, error) {
 		var record resultRecord
 		if err := decoding.Unmarshal(value, &record); err != nil {
 			return false, err
+		}
+		if len(record.Request) != len(RequestID{}) {
+			return false, fmt.Errorf("%w: a result's request id of %d bytes", ErrUndecodable, len(record.Request))
 		}
 		index := binary.BigEndian.Uint64(key[1:])
 		r.byID[RequestID(record.Request)] = index
