@@ -23,7 +23,7 @@ export GOFLAGS ?= -buildvcs=false
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-kills lint demo leak-test leak-proof up down fuzz bench ci
+.PHONY: help deps build test test-kills keep lint demo leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: deps ## run all tests with the race detector (TEST=./fsm/... for some)
 
 test-kills: ## kill every role in every state of a rotation, and show a line for each
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 60m -v ./tests/kills -every
+
+keep: ## write the data directories of this release for tests/upgrade (NAME=0.1.0)
+	CGO_ENABLED=0 go test $(TAGS) -count 1 -run '^TestKeep$$' ./tests/upgrade -args -keep $(CURDIR)/tests/upgrade/testdata/$(NAME).tar.gz
 
 lint: ## check format, and lint (go vet included)
 	@unformatted=$$(gofmt -l .); \
