@@ -1,7 +1,5 @@
 package cryptounit
 
-import "os"
-
 // Sealed gives the unit's file as it lies on disk, sealed, with the status
 // that it holds: for an archive, which Restore takes it from again.
 func (u *Unit) Sealed() (file []byte, s Status, err error) {
@@ -10,7 +8,7 @@ func (u *Unit) Sealed() (file []byte, s Status, err error) {
 	if u.stopped != nil {
 		return nil, Status{}, u.stopped
 	}
-	if file, err = os.ReadFile(u.file.path()); err != nil {
+	if file, err = u.file.in().Read(stateName, stateLimit); err != nil {
 		return nil, Status{}, err
 	}
 	return file, u.Status(), nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -24,7 +23,7 @@ func Restore(config Config, archived []byte, sign func(Status) (order.SignedOrde
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(u.file.path()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := u.file.in().Read(stateName, 1); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, refuse(ErrStateFile, "%s is there already: restore to an empty folder", u.file.path()))
 	}
 	source := u.file
@@ -76,7 +75,7 @@ func (u *Unit) restore(c *content, sign func(Status) (order.SignedOrder, error))
 	next.next, next.importer, next.parts = nil, nil, nil
 	next.Generation++
 	if next.Registers, err = c.Registers.Apply(masterkey.ClearNew, masterkey.Pattern{}); err == nil {
-		if err = os.MkdirAll(u.file.dir, 0o700); err == nil {
+		if err = u.file.makeDir(); err == nil {
 			err = u.file.write(next)
 		}
 	}

@@ -31,6 +31,7 @@ const (
 // stateFile is the unit's file on disk.
 type stateFile struct {
 	dir    string
+	folder Folder // nil: dir, on this machine's disk
 	name   string // for messages; empty: the path
 	sealer Sealer
 	// fail, in tests, is asked before each durable step of a write, by its name.
@@ -96,21 +97,35 @@ func (f *stateFile) open(file []byte) ([]byte, error) {
 	return content, nil
 }
 
+// in is where the file lies.
+func (f *stateFile) in() Folder {
+	if f.folder != nil {
+		return f.folder
+	}
+	return diskFolder(f.dir)
+}
+
+func (f *stateFile) makeDir() error {
+	if f.folder != nil {
+		return nil
+	}
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return fmt.Errorf("the crypto unit's folder: %w", err)
+	}
+	return nil
+}
+
 // read returns the content, or nil where there is no file yet.
 func (f *stateFile) read() (*content, error) {
-	info, err := os.Stat(f.path())
+	file, err := f.in().Read(stateName, stateLimit+1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > stateLimit {
-		return nil, refuse(ErrStateFile, "%s has %d bytes, more than %d", f.path(), info.Size(), stateLimit)
-	}
-	file, err := os.ReadFile(f.path())
-	if err != nil {
-		return nil, err
+	if len(file) > stateLimit {
+		return nil, refuse(ErrStateFile, "%s has more than %d bytes", f.path(), stateLimit)
 	}
 	return f.decode(file)
 }
@@ -132,7 +147,7 @@ func (f *stateFile) decode(file []byte) (c *content, err error) {
 
 // opens tells whether the file can be opened as it lies there.
 func (f *stateFile) opens() error {
-	file, err := os.ReadFile(f.path())
+	file, err := f.in().Read(stateName, stateLimit+1)
 	if err != nil {
 		return err
 	}
@@ -161,14 +176,14 @@ func (f *stateFile) write(c *content) (err error) {
 	if err != nil {
 		return fmt.Errorf("writing the crypto unit's file: %w", err)
 	}
-	temporary := f.path() + ".tmp"
-	if err := f.step("write", func() error { return writeSync(temporary, sealed) }); err != nil {
+	folder, temporary := f.in(), stateName+".tmp"
+	if err := f.step("write", func() error { return folder.Write(temporary, sealed) }); err != nil {
 		return err
 	}
-	if err := f.step("rename", func() error { return os.Rename(temporary, f.path()) }); err != nil {
+	if err := f.step("rename", func() error { return folder.Rename(temporary, stateName) }); err != nil {
 		return fmt.Errorf("%w: %w", errHalfWritten, err)
 	}
-	if err := f.step("sync-dir", func() error { return syncDir(f.dir) }); err != nil {
+	if err := f.step("sync-dir", folder.Sync); err != nil {
 		return fmt.Errorf("%w: %w", errHalfWritten, err)
 	}
 	return nil
@@ -187,29 +202,4 @@ func (f *stateFile) step(name string, do func() error) error {
 		return fmt.Errorf("writing the crypto unit's file (%s): %w", name, err)
 	}
 	return nil
-}
-
-func writeSync(path string, b []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := file.Write(b); err != nil {
-		file.Close()
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		file.Close()
-		return err
-	}
-	return file.Close()
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

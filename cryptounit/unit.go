@@ -15,7 +15,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -27,6 +26,8 @@ import (
 type Config struct {
 	// Dir holds the sealed file; it is made if it does not exist. One unit a folder.
 	Dir string
+	// Folder is Dir on another disk than this machine's; nil: on this machine's.
+	Folder Folder
 	// Number counts from 1, and Role is fixed when the unit is first opened.
 	Number uint32
 	Role   order.Role
@@ -57,8 +58,8 @@ func Open(config Config) (*Unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("the crypto unit's folder: %w", err)
+	if err := u.file.makeDir(); err != nil {
+		return nil, err
 	}
 	c, err := u.file.read()
 	if err != nil {
@@ -89,7 +90,7 @@ func newUnit(config Config) (*Unit, error) {
 	if err := protectProcess(); err != nil {
 		return nil, err
 	}
-	u := &Unit{file: stateFile{dir: config.Dir, sealer: config.Sealer}, now: config.Now}
+	u := &Unit{file: stateFile{dir: config.Dir, folder: config.Folder, sealer: config.Sealer}, now: config.Now}
 	if u.now == nil {
 		u.now = time.Now
 	}

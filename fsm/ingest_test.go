@@ -1,12 +1,14 @@
 package fsm
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"path/filepath"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 )
 
@@ -35,7 +37,7 @@ func TestATableGoesToTheLowestLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "table.sst")
-	if err := writeSync(path, table); err != nil {
+	if err := writeSync(vfs.Default, path, bytes.NewReader(table)); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Ingest(t.Context(), []string{path}); err != nil {

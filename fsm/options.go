@@ -7,7 +7,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // tableFormat is the format of tables beside the log: all nodes must read it, so it is fixed by the feature level.
@@ -17,7 +16,7 @@ const tableFormat = sstable.TableFormatPebblev4
 func (s *Store) options() *pebble.Options {
 	o := PebbleOptions(s.cache)
 	o.Logger, o.EventListener = pebbleLogger{s}, s.listener()
-	o.FS = checkpointFS{vfs.Default}
+	o.FS = checkpointFS{s.config.FS}
 	return o
 }
 

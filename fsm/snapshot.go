@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -43,17 +43,20 @@ func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
 	}
 	s.checkouts++
 	path := filepath.Join(s.config.Dir, checkpointPrefix+strconv.FormatUint(s.applied, 10)+"-"+strconv.Itoa(s.checkouts))
-	if err := os.RemoveAll(path); err != nil {
+	if err := s.config.FS.RemoveAll(path); err != nil {
 		return nil, err
 	}
 	if err := s.db.Checkpoint(path); err != nil {
 		return nil, fmt.Errorf("making a checkpoint: %w", err)
 	}
-	return &checkpoint{path}, nil
+	return &checkpoint{path, s.config.FS}, nil
 }
 
 // checkpoint is a folder that waits to be taken over.
-type checkpoint struct{ path string }
+type checkpoint struct {
+	path  string
+	files vfs.FS
+}
 
 // Persist hands the folder to the sink.
 func (c *checkpoint) Persist(sink raft.SnapshotSink) error {
@@ -68,7 +71,7 @@ func (c *checkpoint) Persist(sink raft.SnapshotSink) error {
 }
 
 // Release removes a folder that nobody took.
-func (c *checkpoint) Release() { _ = os.RemoveAll(c.path) } // what stays is removed at the next start
+func (c *checkpoint) Release() { _ = c.files.RemoveAll(c.path) } // what stays is removed at the next start
 
 // Restore implements raft.FSM: the snapshot becomes a new folder, complete on disk before the pointer is switched to it.
 func (s *Store) Restore(from io.ReadCloser) error {
@@ -78,9 +81,9 @@ func (s *Store) Restore(from io.ReadCloser) error {
 	}
 	return s.replace(func(folder string) error {
 		if local, ok := localFolder(from); ok {
-			return linkAll(local, folder)
+			return linkAll(s.config.FS, local, folder)
 		}
-		return unpack(from, folder)
+		return unpack(s.config.FS, from, folder)
 	})
 }
 
@@ -104,22 +107,23 @@ func (s *Store) replace(fill func(folder string) error) error {
 		return err
 	}
 	path := filepath.Join(s.config.Dir, next)
-	if err := os.RemoveAll(path); err != nil {
+	files := s.config.FS
+	if err := files.RemoveAll(path); err != nil {
 		return err
 	}
-	if err := os.Mkdir(path, 0o700); err != nil {
+	if err := files.MkdirAll(path, 0o700); err != nil {
 		return err
 	}
 	if err := fill(path); err != nil {
 		return fmt.Errorf("restoring the store: %w", err)
 	}
-	if err := syncDir(path); err != nil {
+	if err := syncDir(files, path); err != nil {
 		return err
 	}
 	if err := s.checkFolder(path); err != nil {
 		return err
 	}
-	if err := setCurrent(s.config.Dir, next); err != nil {
+	if err := setCurrent(files, s.config.Dir, next); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -132,12 +136,12 @@ func (s *Store) replace(fill func(folder string) error) error {
 	if err := was.Close(); err != nil {
 		return s.fail(err)
 	}
-	return os.RemoveAll(filepath.Join(s.config.Dir, old))
+	return files.RemoveAll(filepath.Join(s.config.Dir, old))
 }
 
 // checkFolder refuses a store that is another cluster's.
 func (s *Store) checkFolder(path string) error {
-	_, theirs, err := Inspect(path, s.config.Logger)
+	_, theirs, err := inspect(s.config.FS, path, s.config.Logger)
 	if err != nil {
 		return err
 	}
@@ -163,8 +167,12 @@ func (unlocked) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil 
 // Inspect reads the applied index and the cluster's record of a checkpoint folder, and leaves it as it is. The record is empty
 // before bootstrap.
 func Inspect(path string, logger hclog.Logger) (applied uint64, cluster Cluster, err error) {
+	return inspect(vfs.Default, path, logger)
+}
+
+func inspect(files vfs.FS, path string, logger hclog.Logger) (applied uint64, cluster Cluster, err error) {
 	db, err := pebble.Open(path, &pebble.Options{
-		ReadOnly: true, DisableWAL: true, FormatMajorVersion: pebble.FormatColumnarBlocks, FS: unlocked{vfs.Default},
+		ReadOnly: true, DisableWAL: true, FormatMajorVersion: pebble.FormatColumnarBlocks, FS: unlocked{files},
 		Logger: pebbleLogger{&Store{config: Config{Logger: logger}}},
 	})
 	if err != nil {
@@ -189,28 +197,21 @@ func nextFolder(folder string) (string, error) {
 }
 
 // linkAll links a checkpoint's files; those that Pebble changes in place are copied.
-func linkAll(from, to string) error {
-	return filepath.WalkDir(from, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || path == from {
-			return err
-		}
-		relative, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, relative)
+func linkAll(files vfs.FS, from, to string) error {
+	return walk(files, from, func(relative string, folder bool) error {
+		source, target := filepath.Join(from, relative), filepath.Join(to, relative)
 		switch {
-		case entry.IsDir():
-			return os.Mkdir(target, 0o700)
-		case strings.HasSuffix(path, ".sst"):
-			return vfs.LinkOrCopy(vfs.Default, path, target)
+		case folder:
+			return files.MkdirAll(target, 0o700)
+		case strings.HasSuffix(relative, ".sst"):
+			return vfs.LinkOrCopy(files, source, target)
 		}
-		return vfs.Copy(vfs.Default, path, target)
+		return vfs.Copy(files, source, target)
 	})
 }
 
 // unpack writes a tar's files, each synced.
-func unpack(from io.Reader, to string) error {
+func unpack(files vfs.FS, from io.Reader, to string) error {
 	archive := tar.NewReader(from)
 	for {
 		head, err := archive.Next()
@@ -226,9 +227,9 @@ func unpack(from io.Reader, to string) error {
 		target := filepath.Join(to, head.Name)
 		switch head.Typeflag {
 		case tar.TypeDir:
-			err = os.MkdirAll(target, 0o700)
+			err = files.MkdirAll(target, 0o700)
 		case tar.TypeReg:
-			err = unpackFile(archive, target)
+			err = unpackFile(files, archive, target)
 		default:
 			err = fmt.Errorf("the archive holds %q, which is neither file nor folder", head.Name)
 		}
@@ -238,16 +239,14 @@ func unpack(from io.Reader, to string) error {
 	}
 }
 
-func unpackFile(from io.Reader, target string) error {
-	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+func unpackFile(files vfs.FS, from io.Reader, target string) error {
+	if err := files.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
+	if _, err := files.Stat(target); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("the archive holds %s twice", target))
 	}
-	_, err = io.Copy(file, from)
-	return errors.Join(err, file.Sync(), file.Close())
+	return writeSync(files, target, from)
 }
 
 // Recover compares the store with what log and snapshots hold, before Raft starts: a store behind the newest snapshot (its
@@ -263,7 +262,7 @@ func (s *Store) Recover(checkpoint string, snapshotIndex, lastIndex uint64) erro
 	if checkpoint == "" {
 		return nil
 	}
-	applied, theirs, err := Inspect(checkpoint, s.config.Logger)
+	applied, theirs, err := inspect(s.config.FS, checkpoint, s.config.Logger)
 	if err != nil {
 		return err
 	}
@@ -273,18 +272,18 @@ func (s *Store) Recover(checkpoint string, snapshotIndex, lastIndex uint64) erro
 	if s.applied >= applied {
 		return nil
 	}
-	return s.replace(func(folder string) error { return linkAll(checkpoint, folder) })
+	return s.replace(func(folder string) error { return linkAll(s.config.FS, checkpoint, folder) })
 }
 
 // removeLeftovers removes what a crash left half done.
 func (s *Store) removeLeftovers() error {
-	entries, err := os.ReadDir(s.config.Dir)
+	names, err := s.config.FS.List(s.config.Dir)
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		if name := entry.Name(); name != pointerName && name != s.folder {
-			if err := os.RemoveAll(filepath.Join(s.config.Dir, name)); err != nil {
+	for _, name := range names {
+		if name != pointerName && name != s.folder {
+			if err := s.config.FS.RemoveAll(filepath.Join(s.config.Dir, name)); err != nil {
 				return err
 			}
 		}

@@ -5,12 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
@@ -19,6 +20,8 @@ import (
 type Config struct {
 	// Dir holds the store's folders; made if missing. On the same file system as the log's folder.
 	Dir string
+	// FS is that file system; nil: this machine's.
+	FS vfs.FS
 	// TablePath, if set, gives the file of an entry's table beside the log, to be linked instead of written again.
 	TablePath func(index, term uint64) string
 	// TableDigest, if set, gives the SHA-256 of an entry's table where it is known already, which is most of the cost of
@@ -86,10 +89,13 @@ func Open(config Config) (*Store, error) {
 	if config.Logger == nil {
 		config.Logger = hclog.NewNullLogger()
 	}
-	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
+	if config.FS == nil {
+		config.FS = vfs.Default
+	}
+	if err := config.FS.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the store's folder: %w", err)
 	}
-	folder, err := currentFolder(config.Dir)
+	folder, err := currentFolder(config.FS, config.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +110,10 @@ func Open(config Config) (*Store, error) {
 	return s, nil
 }
 
-func currentFolder(dir string) (string, error) {
-	name, err := os.ReadFile(filepath.Join(dir, pointerName))
-	if errors.Is(err, os.ErrNotExist) {
-		return FirstFolder, setCurrent(dir, FirstFolder)
+func currentFolder(files vfs.FS, dir string) (string, error) {
+	name, err := readFile(files, filepath.Join(dir, pointerName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return FirstFolder, setCurrent(files, dir, FirstFolder)
 	}
 	if err != nil {
 		return "", err
@@ -120,28 +126,15 @@ func currentFolder(dir string) (string, error) {
 }
 
 // setCurrent switches the pointer: a temporary file, fsync, rename, fsync of the folder.
-func setCurrent(dir, folder string) error {
+func setCurrent(files vfs.FS, dir, folder string) error {
 	path := filepath.Join(dir, pointerName)
-	file, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := writeSync(files, path+".tmp", strings.NewReader(folder+"\n")); err != nil {
 		return err
 	}
-	_, err = file.WriteString(folder + "\n")
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if err := files.Rename(path+".tmp", path); err != nil {
 		return err
 	}
-	if err := os.Rename(path+".tmp", path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncDir(files, dir)
 }
 
 // openFolder makes one of the folders the store.

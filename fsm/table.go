@@ -5,8 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -140,18 +141,19 @@ func checkRanges(r *sstable.Reader) error {
 
 // ingest takes the tables of entries into the store: the files beside the log are linked, or the bytes are written once more.
 func (s *Store) ingest(logs []*raft.Log) error {
+	files := s.config.FS
 	var paths []string
 	for _, log := range logs {
 		path := filepath.Join(s.config.Dir, fmt.Sprintf("ingest-%d.sst", log.Index))
-		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		if err := files.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		linked := false
 		if s.config.TablePath != nil {
-			linked = os.Link(s.config.TablePath(log.Index, log.Term), path) == nil
+			linked = files.Link(s.config.TablePath(log.Index, log.Term), path) == nil
 		}
 		if !linked {
-			if err := writeSync(path, log.Extensions); err != nil {
+			if err := writeSync(files, path, bytes.NewReader(log.Extensions)); err != nil {
 				return err
 			}
 		}
@@ -161,20 +163,4 @@ func (s *Store) ingest(logs []*raft.Log) error {
 		return fmt.Errorf("ingesting %d tables: %w", len(paths), err)
 	}
 	return nil
-}
-
-func writeSync(path string, b []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := file.Write(b); err != nil {
-		file.Close()
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		file.Close()
-		return err
-	}
-	return file.Close()
 }

@@ -141,7 +141,7 @@ func TestTables(t *testing.T) {
 func ingests(t testing.TB, table []byte) {
 	t.Helper()
 	path := t.TempDir() + "/table"
-	if err := writeSync(path, table); err != nil {
+	if err := writeSync(vfs.Default, path, bytes.NewReader(table)); err != nil {
 		t.Fatal(err)
 	}
 	disk, err := pebble.Open(t.TempDir(), &pebble.Options{DisableWAL: true, FormatMajorVersion: pebble.FormatColumnarBlocks, Logger: quiet{}})
