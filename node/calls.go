@@ -11,8 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"tumbler/api/admin"
 	"tumbler/cluster"
+	"tumbler/converge"
 	"tumbler/cryptounit"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
@@ -36,12 +39,15 @@ const (
 // calls answers other nodes for this node's unit, and reaches other nodes' units. This node's own unit is called the
 // same way.
 type calls struct {
-	cluster   *cluster.Cluster
-	unit      *cryptounit.Unit
-	registrar *registrar
-	store     *fsm.Store
-	disk      *disk
-	planner   *atomic.Pointer[rewrap.Planner]
+	cluster *cluster.Cluster
+	unit    *cryptounit.Unit
+	speaker *converge.Speaker
+	config  Config
+	replica *replica
+	log     hclog.Logger
+	store   *fsm.Store
+	disk    *disk
+	planner *atomic.Pointer[rewrap.Planner]
 }
 
 // setAdministratorsCall is the body of callSetAdministrators.
@@ -66,14 +72,14 @@ func (c *calls) handle() {
 	c.cluster.Handle(callStanding, c.standing)
 	c.cluster.Handle(callUnitFile, c.unitFile)
 	c.cluster.Handle(callRegister, func(ctx context.Context, _ uint32, _ []byte) ([]byte, error) {
-		if err := c.registrar.register(ctx); err != nil {
+		if err := c.speaker.Register(ctx); err != nil {
 			return nil, err
 		}
-		free, err := diskFree(c.registrar.config.DataDir)
+		free, err := diskFree(c.config.DataDir)
 		if err != nil {
 			return nil, err
 		}
-		return binary.BigEndian.AppendUint64(nil, free-min(free, c.registrar.config.Disk.low())), nil
+		return binary.BigEndian.AppendUint64(nil, free-min(free, c.config.Disk.low())), nil
 	})
 	c.cluster.Handle(callDigest, func(ctx context.Context, _ uint32, body []byte) ([]byte, error) {
 		if len(body) != 8 {
@@ -128,7 +134,7 @@ func (c *calls) setAdministrators(ctx context.Context, _ uint32, body []byte) ([
 	if err := c.unit.SetAdministrators(*list, signatures); err != nil {
 		return nil, err
 	}
-	return nil, c.registrar.register(ctx)
+	return nil, c.speaker.Register(ctx)
 }
 
 // Report has a unit sign a fresh report.

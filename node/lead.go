@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tumbler/cluster"
-	"tumbler/cryptounit/order"
+	"tumbler/converge"
 	"tumbler/fsm"
 	"tumbler/kms"
 	"tumbler/rewrap"
@@ -58,7 +58,7 @@ func (l *leader) term(ctx context.Context, leading <-chan bool) {
 	levels := &leveller{cluster: l.cluster, replica: l.replica, log: l.log}
 	l.planner.Store(planner)
 	defer l.planner.Store(nil)
-	silence := newSilence(l.fence)
+	silence := converge.NewSilence(l.fence)
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
 	for {
@@ -83,7 +83,7 @@ func (l *leader) term(ctx context.Context, leading <-chan bool) {
 }
 
 // look proposes what is due.
-func (l *leader) look(ctx context.Context, planner *rewrap.Planner, silence *silence) error {
+func (l *leader) look(ctx context.Context, planner *rewrap.Planner, silence *converge.Silence) error {
 	view, err := l.replica.store.View()
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (l *leader) look(ctx context.Context, planner *rewrap.Planner, silence *sil
 	case fsm.StateRewrapping, fsm.StateVerifying, fsm.StateBlocked:
 		return l.assign(ctx, view, rotation, planner)
 	case fsm.StateActivating, fsm.StateCancelling:
-		return l.leaveBehind(ctx, view, rotation, silence)
+		return l.leaveBehind(ctx, view, silence)
 	case fsm.StateNone, fsm.StatePreparing, fsm.StateGenerating, fsm.StateLoading, fsm.StateCommitting, fsm.StateRewrapped,
 		fsm.StateComplete, fsm.StateCancelled:
 	}
@@ -147,38 +147,12 @@ func (l *leader) assign(ctx context.Context, view *fsm.View, rotation fsm.Rotati
 }
 
 // leaveBehind fences units whose last statement has been awaited for the fence time.
-func (l *leader) leaveBehind(ctx context.Context, view *fsm.View, rotation fsm.Rotation, silence *silence) error {
-	record := view.Record()
-	kind, units := order.Activated, rotation.Plan.Loads
-	if rotation.State == fsm.StateCancelling {
-		kind, units = order.Cleared, rotation.Plan.Units
-	}
-	for _, n := range units {
-		u, _ := view.Unit(n)
-		if record.Said(kind, n) != nil || u.IsFenced() || !silence.tooLong(rotation.Order, rotation.State, n, time.Now()) {
-			continue
-		}
-		l.log.Warn("a silent crypto unit is left behind; it converges before it serves", "fenced", n, "awaited", kind.String())
-		if _, err := l.replica.Propose(ctx, &fsm.FenceUnit{Order: rotation.Order, Unit: n, At: fsm.TimeOf(time.Now())}); err != nil {
+func (l *leader) leaveBehind(ctx context.Context, view *fsm.View, silence *converge.Silence) error {
+	for _, fence := range silence.Fences(view, time.Now()) {
+		l.log.Warn("a silent crypto unit is left behind; it converges before it serves", "fenced", fence.Unit)
+		if _, err := l.replica.Propose(ctx, fence); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// silence remembers since when a leader waits in one state of one order.
-type silence struct {
-	limit time.Duration
-	order fsm.Digest
-	state fsm.RotationState
-	since time.Time
-}
-
-func newSilence(limit time.Duration) *silence { return &silence{limit: limit} }
-
-func (s *silence) tooLong(digest fsm.Digest, state fsm.RotationState, _ uint32, now time.Time) bool {
-	if s.order != digest || s.state != state {
-		s.order, s.state, s.since = digest, state, now
-	}
-	return now.Sub(s.since) > s.limit
 }

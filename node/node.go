@@ -23,6 +23,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tumbler/cluster"
+	"tumbler/converge"
 	"tumbler/cryptounit"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/fsm"
@@ -49,7 +50,7 @@ type Node struct {
 	replica *replica
 	keys    *kms.Service
 	calls   *calls
-	stater  *stater
+	speaker *converge.Speaker
 	disk    *disk
 	waits   *waits
 	locked  *os.File // data_dir
@@ -112,14 +113,9 @@ func start(config Config, failed chan error) (n *Node, err error) {
 		return nil, errors.Join(err, n.unit.Close())
 	}
 	n.replica = &replica{n.cluster, n.store}
-	n.stater = &stater{replica: n.replica, log: n.log.Named("unit"), troubled: n.troubled}
-	registrar := &registrar{config, n.unit, n.store, n.replica, n.stater, n.fail}
-	if config.StandBy {
-		registrar.fail = func(error) {} // that is why it stands by
-	}
-	n.stater.refused = registrar.refused
+	n.speaker = n.newSpeaker()
 	n.calls = &calls{
-		cluster: n.cluster, unit: n.unit, store: n.store, registrar: registrar,
+		cluster: n.cluster, unit: n.unit, store: n.store, speaker: n.speaker, config: config, replica: n.replica, log: n.log.Named("unit"),
 		disk: n.disk, planner: new(atomic.Pointer[rewrap.Planner]),
 	}
 	n.calls.handle()
@@ -260,8 +256,8 @@ func (n *Node) join(ctx context.Context) {
 		n.log.Warn(standsBy)
 		return
 	}
-	a := arrival{bootstrapped: n.cluster.Bootstrapped, replica: n.replica, store: n.store, registrar: n.calls.registrar, log: n.log}
-	if err := a.wait(ctx); err != nil {
+	a := converge.Arrival{Speaker: n.speaker, Bootstrapped: n.cluster.Bootstrapped}
+	if err := a.Wait(ctx); err != nil {
 		n.fail(err)
 		return
 	}
@@ -279,14 +275,12 @@ const standsBy = "the node stands by: its crypto unit answers for itself and can
 
 // begin starts what works on the state.
 func (n *Node) begin(ctx context.Context) {
-	converger := &converger{
-		number: n.config.Number, unit: n.unit, store: n.store, stater: n.stater, registrar: n.calls.registrar, log: n.log.Named("unit"),
-		settled: func(done bool) { n.converged.Store(done) },
-	}
-	repairer := &repairer{n.config.Number, n.unit, n.replica, n.stater, n.calls, n.log.Named("repair")}
+	converger := converge.NewConverger(n.speaker, n.converged.Store)
+	repairer := converge.NewRepairer(n.speaker, n.log.Named("repair"))
 	runner, err := rewrap.NewRunner(rewrap.Config{
-		Number: n.config.Number, Unit: rewrapUnit{n.unit, n.troubled}, Proposer: n.replica, Stater: n.stater, Source: n.store, Reporter: repairer,
-		Load: n.load, Patience: n.config.Timeouts.Client, Logger: n.log.Named("rewrap"),
+		Number: n.config.Number, Unit: rewrapUnit{n.unit, n.troubled}, Proposer: n.replica, Stater: n.speaker, Source: n.store,
+		Reporter: reporter{repairer, n.calls, n.log.Named("repair")},
+		Load:     n.load, Patience: n.config.Timeouts.Client, Logger: n.log.Named("rewrap"),
 	})
 	if err != nil {
 		n.fail(err)
@@ -301,7 +295,7 @@ func (n *Node) begin(ctx context.Context) {
 			n.fail(err)
 		}
 	}
-	for _, run := range []func(context.Context){converger.run, repairer.run, rewrap, leader.run} {
+	for _, run := range []func(context.Context){converger.Run, repairer.Run, rewrap, leader.run} {
 		n.work.Go(func() { run(ctx) })
 	}
 }

@@ -57,7 +57,7 @@ func (c *calls) standing(ctx context.Context, _ uint32, body []byte) ([]byte, er
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, err
 	}
-	if err := c.registrar.replica.ReadIndex(ctx); err != nil {
+	if err := c.replica.ReadIndex(ctx); err != nil {
 		return nil, err
 	}
 	view, err := c.store.View()
@@ -67,7 +67,7 @@ func (c *calls) standing(ctx context.Context, _ uint32, body []byte) ([]byte, er
 	defer view.Close()
 	a := standingOf(view, in)
 	leader, _ := c.cluster.Leader()
-	a.Leads = leader == c.registrar.config.Number
+	a.Leads = leader == c.config.Number
 	a.Member = slices.ContainsFunc(c.cluster.Members(), func(m cluster.Member) bool { return m.Number == in.Number })
 	return json.Marshal(a)
 }

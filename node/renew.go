@@ -103,7 +103,7 @@ func (n *Node) renewSealing(context.Context) error {
 		return err
 	}
 	was := n.sealer.replace(wrappers)
-	if err := n.stater.alone(n.unit.Reseal); err != nil {
+	if err := n.speaker.Alone(n.unit.Reseal); err != nil {
 		n.sealer.replace(was)
 		n.troubled(err)
 		return fmt.Errorf("keep the key that sealed the unit's file as a second line until it is sealed under the new one: %w", err)

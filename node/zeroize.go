@@ -20,10 +20,10 @@ func (c *calls) zeroize(ctx context.Context, from uint32, body []byte) ([]byte, 
 	if err := c.unit.Zeroize(approval); err != nil {
 		return nil, err
 	}
-	c.registrar.stater.log.Warn("the crypto unit was zeroized: it is a new one", "former", former.String(), "identity", c.unit.Status().Identity.String(), "asked_by_node", from)
+	c.log.Warn("the crypto unit was zeroized: it is a new one", "former", former.String(), "identity", c.unit.Status().Identity.String(), "asked_by_node", from)
 	if enrolled, err := c.enrolled(); err != nil || !enrolled {
-		if err := c.registrar.register(ctx); err != nil {
-			c.registrar.stater.log.Warn("the new crypto unit could not register yet", "error", err)
+		if err := c.speaker.Register(ctx); err != nil {
+			c.log.Warn("the new crypto unit could not register yet", "error", err)
 		}
 	}
 	report, err := c.unit.Report()
@@ -40,7 +40,7 @@ func (c *calls) enrolled() (bool, error) {
 		return false, err
 	}
 	defer view.Close()
-	u, known := view.Unit(c.registrar.config.Number)
+	u, known := view.Unit(c.config.Number)
 	return known && u.IsEnrolled(), nil
 }
 

@@ -1,11 +1,9 @@
-package node
+package converge
 
 import (
 	"context"
 	"errors"
 	"testing"
-
-	"github.com/hashicorp/go-hclog"
 
 	"tumbler/fsm"
 )
@@ -16,8 +14,10 @@ func TestANodeArrivesAtAnIndexThatAQuorumConfirmed(t *testing.T) {
 	r := initialised(t)
 	n := r.nodes[0]
 	arrive := func(confirm func() error) error {
-		a := arrival{bootstrapped: func() bool { return true }, replica: confirming{n, confirm}, store: r.store, registrar: n.registrar, log: hclog.NewNullLogger()}
-		return a.wait(t.Context())
+		config := n.speaker.config
+		config.Log = confirming{n, confirm}
+		a := Arrival{Speaker: NewSpeaker(config), Bootstrapped: func() bool { return true }}
+		return a.Wait(t.Context())
 	}
 
 	n.proposed = nil
@@ -54,14 +54,14 @@ func TestANodeArrivesAtAnIndexThatAQuorumConfirmed(t *testing.T) {
 		r.must(&fsm.RegisterUnit{Number: 1, Identity: known.Identity, Role: known.Role, Report: der})
 		return nil
 	})
-	if !errors.Is(err, errRolledBack) {
+	if !errors.Is(err, ErrRolledBack) {
 		t.Errorf("a unit that was rolled back arrives: %v", err)
 	}
 }
 
-// confirming is a node's agreement whose quorum does as a test tells it.
+// confirming is a node's log whose quorum does as a test tells it.
 type confirming struct {
-	agreement
+	Log
 	confirm func() error
 }
 

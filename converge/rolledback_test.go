@@ -1,4 +1,4 @@
-package node
+package converge
 
 import (
 	"crypto/ed25519"
@@ -14,7 +14,7 @@ import (
 func TestANodeFindsThatItsUnitWasRolledBack(t *testing.T) {
 	r := initialised(t)
 	n := r.nodes[0]
-	if err := n.registrar.register(t.Context()); err != nil {
+	if err := n.speaker.Register(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	older := mustRead(t, n.file())
@@ -24,14 +24,14 @@ func TestANodeFindsThatItsUnitWasRolledBack(t *testing.T) {
 	ends := func(when string, do func() error) {
 		t.Helper()
 		n.putBack(older)
-		if err := do(); !errors.Is(err, errRolledBack) || !errors.Is(n.failed, errRolledBack) {
+		if err := do(); !errors.Is(err, ErrRolledBack) || !errors.Is(n.failed, ErrRolledBack) {
 			t.Errorf("%s: %v, and its node was to end: %v", when, err, n.failed)
 		}
 	}
-	atStart := func() error { return n.registrar.checkGeneration(t.Context()) }
-	registers := func() error { return n.registrar.register(t.Context()) }
+	atStart := func() error { return n.speaker.CheckGeneration(t.Context()) }
+	registers := func() error { return n.speaker.Register(t.Context()) }
 	states := func() error {
-		return n.registrar.stater.State(t.Context(), func() (order.SignedStatement, error) { // what an older file would let it say
+		return n.speaker.State(t.Context(), func() (order.SignedStatement, error) { // what an older file would let it say
 			return n.unit.Accept(r.signedOrder())
 		})
 	}
@@ -79,17 +79,17 @@ func TestNobodyElseMakesAUnitLookRolledBack(t *testing.T) {
 			t.Errorf("%s: the state has generation %d, the unit %d", when, now, is)
 		}
 	}
-	goesOn("at its start", func() error { return n.registrar.checkGeneration(t.Context()) })
-	goesOn("registering", func() error { return n.registrar.register(t.Context()) })
+	goesOn("at its start", func() error { return n.speaker.CheckGeneration(t.Context()) })
+	goesOn("registering", func() error { return n.speaker.Register(t.Context()) })
 
 	// In the middle of a rotation what the unit says is refused once, and said anew.
 	r.rotate(nil)
 	r.until(fsm.StateLoading)
 	goesOn("stating", func() error {
-		if _, err := n.converger.step(t.Context()); !errors.Is(err, fsm.ErrGeneration) {
+		if _, err := n.converger.Step(t.Context()); !errors.Is(err, fsm.ErrGeneration) {
 			t.Errorf("the statement below the lie: %v", err)
 		}
-		_, err := n.converger.step(t.Context())
+		_, err := n.converger.Step(t.Context())
 		return err
 	})
 	// A statement that is forged is no better than a report.
@@ -98,7 +98,7 @@ func TestNobodyElseMakesAUnitLookRolledBack(t *testing.T) {
 	forged := forge(t, r.known(2).Identity, 2, &order.Statement{Kind: order.Committed, Generation: high, Order: order.Digest(rotation.Order), Pattern: pattern})
 	r.must(&fsm.SubmitStatement{Statement: forged})
 	other := r.nodes[1]
-	if err := other.registrar.checkGeneration(t.Context()); err != nil || other.failed != nil || r.known(2).Generation == high {
+	if err := other.speaker.CheckGeneration(t.Context()); err != nil || other.failed != nil || r.known(2).Generation == high {
 		t.Errorf("a forged statement: %v, its node ends: %v", err, other.failed)
 	}
 	// It went into the evidence, which no unit obeys: one administrator cancels, and a new rotation goes through.

@@ -1,4 +1,4 @@
-package node
+package converge
 
 import (
 	"bytes"
@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"tumbler/cryptounit"
@@ -43,8 +42,8 @@ type rig struct {
 type rigged struct {
 	dir        string
 	unit       *cryptounit.Unit
-	registrar  *registrar
-	converger  *converger
+	speaker    *Speaker
+	converger  *Converger
 	role       order.Role
 	failed     error // why its node was to end
 	proposed   []fsm.Command
@@ -77,7 +76,7 @@ func newRig(t *testing.T) *rig {
 		t.Cleanup(func() { n.unit.Close() })
 		r.nodes = append(r.nodes, n)
 		n.administrators()
-		if err := n.registrar.register(t.Context()); err != nil {
+		if err := n.speaker.Register(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,16 +99,10 @@ func (n *rigged) open(number uint32) {
 	if n.unit, err = cryptounit.Open(cryptounit.Config{Dir: n.dir, Number: number, Role: n.role, Sealer: plainSealer{}}); err != nil {
 		n.underneath.t.Fatal(err)
 	}
-	log, role := hclog.NewNullLogger(), RoleOperational
-	if n.role == order.Recovery {
-		role = RoleRecovery
-	}
-	speaks := &stater{replica: n, log: log, troubled: func(error) {}}
-	n.registrar = &registrar{Config{Number: number, Role: role}, n.unit, n.underneath.store, n, speaks, func(err error) { n.failed = err }}
-	speaks.refused = n.registrar.refused
-	n.converger = &converger{
-		number: number, unit: n.unit, store: n.underneath.store, stater: speaks, registrar: n.registrar, log: log, settled: func(bool) {},
-	}
+	n.speaker = NewSpeaker(Config{
+		Number: number, Role: n.role, Unit: n.unit, Store: n.underneath.store, Log: n, Fail: func(err error) { n.failed = err },
+	})
+	n.converger = NewConverger(n.speaker, func(bool) {})
 }
 
 // putBack replaces the unit's file, and opens it.
@@ -192,7 +185,7 @@ func (r *rig) until(state fsm.RotationState) {
 			if r.rotation().State == state {
 				break
 			}
-			did, err := n.converger.step(r.t.Context())
+			did, err := n.converger.Step(r.t.Context())
 			if err != nil {
 				r.t.Fatal(err)
 			}
@@ -244,7 +237,7 @@ func (r *rig) submit(kind order.Kind, change func(*order.Order)) *fsm.SubmitOrde
 func (r *rig) rotate(change func(*order.Order)) {
 	r.t.Helper()
 	for _, n := range r.nodes {
-		if err := n.registrar.register(r.t.Context()); err != nil {
+		if err := n.speaker.Register(r.t.Context()); err != nil {
 			r.t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package node
+package converge
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ func TestAUnitActsOnWhatItsNodeHasApplied(t *testing.T) {
 	stays := func(when string) {
 		t.Helper()
 		before, registers := mustRead(t, n.file()), n.unit.Status().Registers
-		if acted, err := n.converger.step(t.Context()); acted || err != nil {
+		if acted, err := n.converger.Step(t.Context()); acted || err != nil {
 			t.Errorf("%s: the unit acted, %v", when, err)
 		}
 		if !bytes.Equal(before, mustRead(t, n.file())) || n.unit.Status().Registers != registers {
@@ -26,7 +26,7 @@ func TestAUnitActsOnWhatItsNodeHasApplied(t *testing.T) {
 	}
 	acts := func(when string, current, next masterkey.Pattern) {
 		t.Helper()
-		if acted, err := n.converger.step(t.Context()); !acted || err != nil {
+		if acted, err := n.converger.Step(t.Context()); !acted || err != nil {
 			t.Errorf("%s: the unit did not act, %v", when, err)
 		}
 		if is := n.unit.Status().Registers; is.CurrentPattern != current || is.NewPattern != next {
@@ -50,7 +50,7 @@ func TestAUnitActsOnWhatItsNodeHasApplied(t *testing.T) {
 	fresh = n.unit.Status().Registers.NewPattern
 	acts("it commits", old, fresh)
 	stays("the other has not committed, or its statement is on its way")
-	if acted, err := other.converger.step(t.Context()); !acted || err != nil {
+	if acted, err := other.converger.Step(t.Context()); !acted || err != nil {
 		t.Fatal(err)
 	}
 	if state := r.rotation().State; state != fsm.StateActivating {

@@ -1,4 +1,4 @@
-package node
+package converge
 
 import (
 	"context"
@@ -7,43 +7,43 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"tumbler/cryptounit"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
 )
 
-// converger brings this node's unit to what the replicated state wants of it, and tells the state what the unit then
+// Converger brings this node's unit to what the replicated state wants of it, and tells the state what the unit then
 // says. It is the same code at start, after a crash and in the middle of a rotation: it looks at the state, takes the
 // one step that is due, proposes the statement, and looks again. Its unit obeys only on evidence, so all that this code
 // can do wrong is to stall.
-type converger struct {
-	number    uint32
-	unit      *cryptounit.Unit
-	store     *fsm.Store
-	stater    *stater
-	registrar *registrar
-	log       hclog.Logger
+type Converger struct {
+	speaker *Speaker
+	unit    *cryptounit.Unit
+	number  uint32
 	// settled is told after each look whether nothing was left to do.
 	settled func(bool)
+}
+
+// NewConverger makes a converger.
+func NewConverger(speaker *Speaker, settled func(bool)) *Converger {
+	return &Converger{speaker, speaker.config.Unit, speaker.config.Number, settled}
 }
 
 // retryAfter is how long the converger waits after a step that failed before it looks again without being woken.
 const retryAfter = 500 * time.Millisecond
 
-// run converges until ctx ends.
-func (c *converger) run(ctx context.Context) {
+// Run converges until ctx ends.
+func (c *Converger) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		_, changed := c.store.Watch()
-		acted, err := c.step(ctx)
+		_, changed := c.speaker.config.Store.Watch()
+		acted, err := c.Step(ctx)
 		c.settled(!acted && err == nil)
 		if acted {
 			continue
 		}
 		var retry <-chan time.Time
 		if err != nil {
-			c.log.Warn("the unit could not take its step yet", "error", err)
+			c.speaker.config.Logger.Warn("the unit could not take its step yet", "error", err)
 			retry = time.After(retryAfter)
 		}
 		select {
@@ -54,9 +54,9 @@ func (c *converger) run(ctx context.Context) {
 	}
 }
 
-// step takes the step that is due, if any.
-func (c *converger) step(ctx context.Context) (acted bool, err error) {
-	view, err := c.store.View()
+// Step takes the step that is due, if any.
+func (c *Converger) Step(ctx context.Context) (acted bool, err error) {
+	view, err := c.speaker.config.Store.View()
 	if err != nil {
 		return false, err
 	}
@@ -74,17 +74,17 @@ func (c *converger) step(ctx context.Context) (acted bool, err error) {
 		if err := c.carryOut(ctx, standing); err != nil {
 			return false, fmt.Errorf("order %d (%s): %w", standing.Number, standing.Kind, err)
 		}
-		c.log.Info("the unit carried an order out", "order", standing.Number, "kind", standing.Kind)
+		c.speaker.config.Logger.Info("the unit carried an order out", "order", standing.Number, "kind", standing.Kind)
 		return true, nil
 	}
 	if take == nil {
 		return false, nil
 	}
-	hold(rotation.State.String(), c.number)
-	if err := c.stater.stateWith(ctx, take); err != nil {
+	c.speaker.config.Hold(rotation.State.String())
+	if err := c.speaker.stateWith(ctx, take); err != nil {
 		return false, err
 	}
-	c.log.Info("the unit took a step", "rotation", rotation.State.String(), "order", rotation.Number, "registers", c.unit.Status().Registers)
+	c.speaker.config.Logger.Info("the unit took a step", "rotation", rotation.State.String(), "order", rotation.Number, "registers", c.unit.Status().Registers)
 	return true, nil
 }
 
@@ -98,7 +98,7 @@ func idle(s fsm.RotationState) bool {
 }
 
 // rotationStep is the step that the last rotation asks of this unit; nil: none.
-func (c *converger) rotationStep(view *fsm.View, rotation fsm.Rotation) step {
+func (c *Converger) rotationStep(view *fsm.View, rotation fsm.Rotation) step {
 	if !slices.Contains(rotation.Plan.Units, c.number) {
 		return nil
 	}
@@ -115,7 +115,7 @@ type step = func() (order.SignedStatement, []order.Envelope, error)
 
 // due is the step that the rotation's state asks of the unit and the evidence allows, unless the unit has said so already.
 // nil: none.
-func (c *converger) due(view *fsm.View, rotation fsm.Rotation, record *order.Record) step {
+func (c *Converger) due(view *fsm.View, rotation fsm.Rotation, record *order.Record) step {
 	due := func(step order.Step, kind order.StatementKind) bool {
 		return record.Said(kind, c.number) == nil && order.Needs(step, c.number, record) == nil
 	}

@@ -1,4 +1,4 @@
-package node
+package converge
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 // standing is the next order that this unit carries out by itself: its enrolment, another list of administrators, the end of
 // a retired key. They are desired state, as registers are: a unit that was down comes to them one by one, by their numbers.
-func (c *converger) standing(view *fsm.View) (fsm.OrderRecord, bool, error) {
+func (c *Converger) standing(view *fsm.View) (fsm.OrderRecord, bool, error) {
 	none := fsm.OrderRecord{}
 	self, known := view.Unit(c.number)
 	status := c.unit.Status()
@@ -33,7 +33,7 @@ func (c *converger) standing(view *fsm.View) (fsm.OrderRecord, bool, error) {
 }
 
 // carryOut has the unit do an order, and tells the state what it then is.
-func (c *converger) carryOut(ctx context.Context, record fsm.OrderRecord) error {
+func (c *Converger) carryOut(ctx context.Context, record fsm.OrderRecord) error {
 	signed, err := order.DecodeSignedOrder(record.Order)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (c *converger) carryOut(ctx context.Context, record fsm.OrderRecord) error 
 	if err != nil {
 		return err
 	}
-	return c.stater.alone(func() error {
+	return c.speaker.Alone(func() error {
 		switch o.Kind { //nolint:exhaustive // the state has no other among its standing orders
 		case order.Enrol:
 			err = c.unit.Enrol(*signed, record.Administrators)
@@ -54,6 +54,6 @@ func (c *converger) carryOut(ctx context.Context, record fsm.OrderRecord) error 
 		if err != nil {
 			return err
 		}
-		return c.registrar.propose(ctx)
+		return c.speaker.propose(ctx)
 	})
 }

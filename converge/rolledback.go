@@ -1,4 +1,4 @@
-package node
+package converge
 
 import (
 	"bytes"
@@ -6,35 +6,34 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"time"
 
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
 )
 
-// errRolledBack: an older sealed file was put back. The node stops.
-var errRolledBack = errors.New("the crypto unit's sealed file is older than what the unit has stated before: it was rolled back. " +
+// ErrRolledBack: an older sealed file was put back. The node stops.
+var ErrRolledBack = errors.New("the crypto unit's sealed file is older than what the unit has stated before: it was rolled back. " +
 	"Put the newest copy of the file back; if there is none, this unit must never serve again: have it zeroized (`tumbler node run --stand-by`, `tumbler tke cryptounit-zeroize`), remove it (`tumbler tke unenrol`), and start a new one on an empty data_dir")
 
-// checkGeneration refuses to go on with a sealed file older than what its unit has signed. The replica must be up to date.
-func (r *registrar) checkGeneration(ctx context.Context) error {
-	report, err := r.unit.Report()
+// CheckGeneration refuses to go on with a sealed file older than what its unit has signed. The replica must be up to date.
+func (s *Speaker) CheckGeneration(ctx context.Context) error {
+	report, err := s.config.Unit.Report()
 	if err != nil {
 		return err
 	}
-	return r.judge(ctx, report)
+	return s.judge(ctx, report)
 }
 
 // refused is told of what the unit said and the state refused. If that was for its generation, the unit was rolled back, or
 // somebody lied about it; then the unit is to say it anew.
-func (r *registrar) refused(ctx context.Context, said order.SignedStatement, refusal error) error {
+func (s *Speaker) refused(ctx context.Context, said order.SignedStatement, refusal error) error {
 	if !errors.Is(refusal, fsm.ErrGeneration) {
 		return refusal
 	}
-	if err := r.replica.ReadIndex(ctx); err != nil {
+	if err := s.config.Log.ReadIndex(ctx); err != nil {
 		return refusal
 	}
-	if judged := r.judge(ctx, said); judged != nil {
+	if judged := s.judge(ctx, said); judged != nil {
 		return fmt.Errorf("%w: %w", judged, refusal)
 	}
 	return refusal
@@ -43,17 +42,17 @@ func (r *registrar) refused(ctx context.Context, said order.SignedStatement, ref
 // judge ends the node if the state holds something that the unit has signed after what it says now. The state takes what it
 // is told of units without looking at signatures, so their generations prove nothing: a higher one by somebody else is
 // disowned.
-func (r *registrar) judge(ctx context.Context, now order.SignedStatement) error {
+func (s *Speaker) judge(ctx context.Context, now order.SignedStatement) error {
 	said, err := now.Decode()
 	if err != nil {
 		return err
 	}
-	view, err := r.store.View()
+	view, err := s.config.Store.View()
 	if err != nil {
 		return err
 	}
 	defer view.Close()
-	known, ok := view.Unit(r.config.Number)
+	known, ok := view.Unit(s.config.Number)
 	if !ok || known.Identity != fsm.Identity(now.Identity) {
 		return nil
 	}
@@ -67,17 +66,17 @@ func (r *registrar) judge(ctx context.Context, now order.SignedStatement) error 
 			continue
 		}
 		claim, err := signed.Verify(now.Identity)
-		if err == nil && claim.Unit == r.config.Number && later(claim, said) && !bytes.Equal(signed.Statement, now.Statement) {
-			return r.end(said.Generation, claim.Generation)
+		if err == nil && claim.Unit == s.config.Number && later(claim, said) && !bytes.Equal(signed.Statement, now.Statement) {
+			return s.end(said.Generation, claim.Generation)
 		}
 	}
 	switch {
 	case known.Generation < said.Generation, known.Generation == said.Generation && said.Kind == order.ReportOnly:
 		return nil
 	case len(known.Stated) == 0: // of a time when the state did not keep it
-		return r.end(said.Generation, known.Generation)
+		return s.end(said.Generation, known.Generation)
 	}
-	return r.disown(ctx, known)
+	return s.disown(ctx, known)
 }
 
 // later: a unit that signed the claim does not come to say this. Each statement is a write of its own; a report is none.
@@ -103,17 +102,17 @@ func claimsOf(view *fsm.View, known fsm.Unit) ([][]byte, error) {
 	return append(claims, receipt.Statements...), nil
 }
 
-func (r *registrar) end(generation, stated uint64) error {
-	err := fmt.Errorf("%w (generation %d, stated %d)", errRolledBack, generation, stated)
-	r.fail(err)
+func (s *Speaker) end(generation, stated uint64) error {
+	err := fmt.Errorf("%w (generation %d, stated %d)", ErrRolledBack, generation, stated)
+	s.config.Fail(err)
 	return err
 }
 
 // disown has the state forget what somebody else told it of the unit.
-func (r *registrar) disown(ctx context.Context, known fsm.Unit) error {
-	r.stater.log.Error("the state holds a statement of this crypto unit that the unit did not sign: it is disowned. A node of the cluster proposes lies, `tumbler cluster log dump` shows them",
+func (s *Speaker) disown(ctx context.Context, known fsm.Unit) error {
+	s.config.Logger.Error("the state holds a statement of this crypto unit that the unit did not sign: it is disowned. A node of the cluster proposes lies, `tumbler cluster log dump` shows them",
 		"generation", known.Generation)
-	report, err := r.unit.Report()
+	report, err := s.config.Unit.Report()
 	if err != nil {
 		return err
 	}
@@ -121,8 +120,8 @@ func (r *registrar) disown(ctx context.Context, known fsm.Unit) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.replica.Propose(ctx, &fsm.DisownStatement{
-		Number: known.Number, Identity: known.Identity, Stated: sha256.Sum256(known.Stated), Report: der, At: fsm.TimeOf(time.Now()),
+	_, err = s.config.Log.Propose(ctx, &fsm.DisownStatement{
+		Number: known.Number, Identity: known.Identity, Stated: sha256.Sum256(known.Stated), Report: der, At: s.now(),
 	})
 	return err
 }
