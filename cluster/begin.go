@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"tumbler/holdpoint"
 )
 
 // Beginning is a cluster of one member that begins with a state instead of an empty log.
@@ -47,7 +49,9 @@ func Begin(b Beginning) error {
 		return err
 	}
 	id := newIdentity()
-	err = errors.Join(log.bolt.Set(identityKey, id[:]), log.bolt.SetUint64(currentTermKey, beginningTerm), log.Close())
+	err = holdpoint.Step("cluster-begin", func() error {
+		return errors.Join(log.bolt.Set(identityKey, id[:]), log.bolt.SetUint64(currentTermKey, beginningTerm), log.Close())
+	})
 	if err != nil {
 		return fmt.Errorf("begin the log: %w", err)
 	}

@@ -215,7 +215,7 @@ func (c *Cluster) startRaft() error {
 		Timeout:                 max(c.cfg.Timeouts.Call, 10*time.Second),
 		MsgpackUseNewTimeFormat: true,
 	}))
-	r, err := raft.NewRaft(c.raftConfig(logger), &applier{fsm: c.cfg.FSM, last: c.last, fail: c.fail}, cached, c.log.bolt, c.snapshots, c.transport)
+	r, err := raft.NewRaft(c.raftConfig(logger), &applier{fsm: c.cfg.FSM, last: c.last, fail: c.fail}, cached, votes{c.log.bolt}, c.snapshots, c.transport)
 	if err != nil {
 		return errors.Join(fmt.Errorf("start raft: %w", err), c.transport.Close())
 	}

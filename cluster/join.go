@@ -9,6 +9,8 @@ import (
 	"net"
 
 	"github.com/hashicorp/raft"
+
+	"tumbler/holdpoint"
 )
 
 const (
@@ -36,7 +38,7 @@ type joinRequest struct {
 }
 
 func (c *Cluster) setIdentity(id [16]byte) error {
-	if err := c.log.bolt.Set(identityKey, id[:]); err != nil {
+	if err := holdpoint.Step("cluster-id", func() error { return c.log.bolt.Set(identityKey, id[:]) }); err != nil {
 		return fmt.Errorf("note the cluster's id: %w", err)
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sync/errgroup"
+
+	"tumbler/holdpoint"
 )
 
 // logStore is Raft's log: entries in Bolt, and an entry's table in a file beside it, unless it is small. Such a table is durable before the entry
@@ -117,7 +119,7 @@ func (s *logStore) StoreLogs(entries []*raft.Log) error {
 			return fmt.Errorf("write a table beside the log: %w", err)
 		}
 	}
-	if err := s.bolt.StoreLogs(stubs); err != nil {
+	if err := holdpoint.Step("log-store", func() error { return s.bolt.StoreLogs(stubs) }); err != nil {
 		return err
 	}
 	for _, entry := range entries {
@@ -177,15 +179,15 @@ func (s *logStore) DeleteRange(from, to uint64) error {
 	}
 	for low, high := from, to; low <= high; {
 		if high-low < deleteChunk {
-			err = s.bolt.DeleteRange(low, high)
+			err = s.deleteStubs(low, high)
 		} else if from <= first {
-			err = s.bolt.DeleteRange(low, low+deleteChunk-1)
+			err = s.deleteStubs(low, low+deleteChunk-1)
 			low += deleteChunk
 			if err == nil {
 				continue
 			}
 		} else {
-			err = s.bolt.DeleteRange(high-deleteChunk+1, high)
+			err = s.deleteStubs(high-deleteChunk+1, high)
 			high -= deleteChunk
 			if err == nil {
 				continue
@@ -197,7 +199,12 @@ func (s *logStore) DeleteRange(from, to uint64) error {
 		return err
 	}
 	s.sizes.cut(from, to)
+	holdpoint.At("before-log-table-removal")
 	return s.removeTables(func(index, _ uint64) bool { return from <= index && index <= to })
+}
+
+func (s *logStore) deleteStubs(from, to uint64) error {
+	return holdpoint.Step("log-delete", func() error { return s.bolt.DeleteRange(from, to) })
 }
 
 // removeTables removes the files of entries that are gone. A file that cannot be removed is left for the next start.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/hashicorp/raft"
+
+	"tumbler/holdpoint"
 )
 
 // snapshotSink takes one snapshot in: a folder of this node's state machine, or the stream of another node's.
@@ -34,7 +36,7 @@ func (s *snapshotSink) AdoptFolder(path string) error {
 	if s.done || s.adopted || s.pipe != nil {
 		return errors.Join(errSink, os.RemoveAll(path))
 	}
-	if err := os.Rename(path, s.checkpoint()); err != nil {
+	if err := holdpoint.Step("snapshot-adoption", func() error { return os.Rename(path, s.checkpoint()) }); err != nil {
 		return errors.Join(fmt.Errorf("take over the checkpoint (it must be on the disk of %s): %w", s.store.dir, err), os.RemoveAll(path))
 	}
 	s.adopted = true
@@ -112,7 +114,7 @@ func (s *snapshotSink) finish() error {
 	if err := syncFolder(s.folder); err != nil {
 		return err
 	}
-	if err := os.Rename(s.folder, filepath.Join(s.store.dir, s.meta.ID)); err != nil {
+	if err := holdpoint.Step("snapshot-rename", func() error { return os.Rename(s.folder, filepath.Join(s.store.dir, s.meta.ID)) }); err != nil {
 		return err
 	}
 	return syncFolder(s.store.dir)

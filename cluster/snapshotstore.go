@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"tumbler/holdpoint"
 )
 
 // snapshotStore keeps the newest snapshot: a folder with the state machine's checkpoint and a meta file, complete from the
@@ -197,7 +199,7 @@ func (s *snapshotStore) reap() {
 		}
 		// First it loses its name, so that a crash leaves no half of it.
 		path := filepath.Join(s.dir, meta.ID)
-		if err := os.Rename(path, path+unfinishedInfix+"old"); err == nil {
+		if err := holdpoint.Step("snapshot-former-rename", func() error { return os.Rename(path, path+unfinishedInfix+"old") }); err == nil {
 			err = os.RemoveAll(path + unfinishedInfix + "old")
 			if err != nil {
 				s.logger.Warn("cannot remove an old snapshot", "id", meta.ID, "error", err)

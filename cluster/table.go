@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/raft"
+
+	"tumbler/holdpoint"
 )
 
 // A stub stands in the log for a table that lies beside it: 4 bytes of magic with a format number, 8 of size, big endian,
@@ -109,7 +111,7 @@ func writeTable(path string, table []byte) error {
 	}
 	_, err = f.Write(table)
 	if err == nil {
-		err = f.Sync()
+		err = holdpoint.Step("log-table-sync", f.Sync)
 	}
 	return errors.Join(err, f.Close())
 }
@@ -154,5 +156,5 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(holdpoint.Step("log-folder-sync", f.Sync), f.Close())
 }

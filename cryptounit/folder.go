@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"tumbler/holdpoint"
 )
 
 // Folder holds a unit's sealed file. What it says is durable survives a crash at any instruction after it.
@@ -37,13 +39,15 @@ func (d diskFolder) Write(name string, content []byte) error {
 		return err
 	}
 	if _, err = file.Write(content); err == nil {
-		err = file.Sync()
+		err = holdpoint.Step("unit-file-sync", file.Sync)
 	}
 	return errors.Join(err, file.Close())
 }
 
 func (d diskFolder) Rename(from, to string) error {
-	return os.Rename(filepath.Join(string(d), from), filepath.Join(string(d), to))
+	return holdpoint.Step("unit-file-rename", func() error {
+		return os.Rename(filepath.Join(string(d), from), filepath.Join(string(d), to))
+	})
 }
 
 func (d diskFolder) Sync() error {
@@ -51,5 +55,5 @@ func (d diskFolder) Sync() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(holdpoint.Step("unit-folder-sync", dir.Sync), dir.Close())
 }

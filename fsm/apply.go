@@ -6,6 +6,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/raft"
+
+	"tumbler/holdpoint"
 )
 
 // Apply implements raft.FSM: ApplyBatch of one entry.
@@ -61,7 +63,7 @@ func (s *Store) commit(b *pebble.Batch) error {
 	if err := b.Set(keyApplied, u64(s.applied), nil); err != nil {
 		return err
 	}
-	if err := b.Commit(pebble.NoSync); err != nil {
+	if err := holdpoint.Step("store-commit", func() error { return b.Commit(pebble.NoSync) }); err != nil {
 		return err
 	}
 	if err := b.Close(); err != nil {

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"tumbler/holdpoint"
 )
 
 func readFile(files vfs.FS, path string) ([]byte, error) {
@@ -23,7 +25,7 @@ func writeSync(files vfs.FS, path string, content io.Reader) error {
 		return err
 	}
 	if _, err = io.Copy(file, content); err == nil {
-		err = file.Sync()
+		err = holdpoint.Step("store-file-sync", file.Sync)
 	}
 	return errors.Join(err, file.Close())
 }
@@ -34,7 +36,7 @@ func syncDir(files vfs.FS, path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(holdpoint.Step("store-folder-sync", dir.Sync), dir.Close())
 }
 
 // walk gives every file and folder below a folder, each after the one that it lies in, by its path from there.

@@ -14,6 +14,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"tumbler/holdpoint"
 )
 
 // Flush makes durable what has been applied, while further entries are: Snapshot, which holds them up, then has little to do.
@@ -28,7 +30,7 @@ func (s *Store) Flush() error {
 		return err
 	}
 	defer open.Done()
-	return db.Flush()
+	return holdpoint.Step("store-flush", db.Flush)
 }
 
 // Snapshot implements raft.FSM: the store is flushed, so that its applied index is durable, and a checkpoint is made, both
@@ -38,7 +40,7 @@ func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
 	if err := s.stoppedBy(); err != nil {
 		return nil, err
 	}
-	if err := s.db.Flush(); err != nil {
+	if err := holdpoint.Step("snapshot-flush", s.db.Flush); err != nil {
 		return nil, s.fail(fmt.Errorf("flushing the store: %w", err))
 	}
 	s.checkouts++
@@ -46,7 +48,7 @@ func (s *Store) Snapshot() (raft.FSMSnapshot, error) {
 	if err := s.config.FS.RemoveAll(path); err != nil {
 		return nil, err
 	}
-	if err := s.db.Checkpoint(path); err != nil {
+	if err := holdpoint.Step("snapshot-checkpoint", func() error { return s.db.Checkpoint(path) }); err != nil {
 		return nil, fmt.Errorf("making a checkpoint: %w", err)
 	}
 	return &checkpoint{path, s.config.FS}, nil
@@ -136,7 +138,7 @@ func (s *Store) replace(fill func(folder string) error) error {
 	if err := was.Close(); err != nil {
 		return s.fail(err)
 	}
-	return files.RemoveAll(filepath.Join(s.config.Dir, old))
+	return holdpoint.Step("store-former-removal", func() error { return files.RemoveAll(filepath.Join(s.config.Dir, old)) })
 }
 
 // checkFolder refuses a store that is another cluster's.
@@ -204,9 +206,9 @@ func linkAll(files vfs.FS, from, to string) error {
 		case folder:
 			return files.MkdirAll(target, 0o700)
 		case strings.HasSuffix(relative, ".sst"):
-			return vfs.LinkOrCopy(files, source, target)
+			return holdpoint.Step("store-link", func() error { return vfs.LinkOrCopy(files, source, target) })
 		}
-		return vfs.Copy(files, source, target)
+		return holdpoint.Step("store-copy", func() error { return vfs.Copy(files, source, target) })
 	})
 }
 

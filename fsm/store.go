@@ -14,6 +14,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"tumbler/holdpoint"
 )
 
 // Config is what a Store is opened with.
@@ -131,7 +133,7 @@ func setCurrent(files vfs.FS, dir, folder string) error {
 	if err := writeSync(files, path+".tmp", strings.NewReader(folder+"\n")); err != nil {
 		return err
 	}
-	if err := files.Rename(path+".tmp", path); err != nil {
+	if err := holdpoint.Step("store-pointer-rename", func() error { return files.Rename(path+".tmp", path) }); err != nil {
 		return err
 	}
 	return syncDir(files, dir)

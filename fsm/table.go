@@ -12,6 +12,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/hashicorp/raft"
+
+	"tumbler/holdpoint"
 )
 
 // Limits of a batch's table.
@@ -150,7 +152,7 @@ func (s *Store) ingest(logs []*raft.Log) error {
 		}
 		linked := false
 		if s.config.TablePath != nil {
-			linked = files.Link(s.config.TablePath(log.Index, log.Term), path) == nil
+			linked = holdpoint.Step("store-table-link", func() error { return files.Link(s.config.TablePath(log.Index, log.Term), path) }) == nil
 		}
 		if !linked {
 			if err := writeSync(files, path, bytes.NewReader(log.Extensions)); err != nil {
@@ -159,7 +161,7 @@ func (s *Store) ingest(logs []*raft.Log) error {
 		}
 		paths = append(paths, path)
 	}
-	if err := s.db.Ingest(context.Background(), paths); err != nil {
+	if err := holdpoint.Step("store-ingest", func() error { return s.db.Ingest(context.Background(), paths) }); err != nil {
 		return fmt.Errorf("ingesting %d tables: %w", len(paths), err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"tumbler/api/client"
 	"tumbler/fsm"
+	"tumbler/holdpoint"
 )
 
 // ErrDiffers: this node's replicated state is not the majority's. It must not serve, nor vote, with it.
@@ -92,7 +93,7 @@ func (n *Node) differ(ctx context.Context, peer uint32, body []byte) ([]byte, er
 	if mine := fmt.Sprintf("%x", own); majority == "" || majority == mine {
 		return nil, fmt.Errorf("at index %d this node has %s, the majority %q, whatever node %d says", index, mine, majority, peer)
 	}
-	if err := os.WriteFile(n.config.differsFile(), fmt.Appendln(nil, index), 0o600); err != nil {
+	if err := holdpoint.Step("differs-note", func() error { return os.WriteFile(n.config.differsFile(), fmt.Appendln(nil, index), 0o600) }); err != nil {
 		n.log.Warn("the next start will not know that this node's state differs", "error", err)
 	}
 	time.AfterFunc(differAnswer, func() { n.fail(n.config.differs(index)) }) // after the answer has gone out

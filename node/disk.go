@@ -17,6 +17,7 @@ import (
 	"tumbler/api/client"
 	"tumbler/cluster"
 	"tumbler/fsm"
+	"tumbler/holdpoint"
 	"tumbler/kms"
 )
 
@@ -111,7 +112,7 @@ func occupy(path string, size int64) error {
 		return err
 	}
 	err = allocate(file, size)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if err = errors.Join(err, holdpoint.Step("reserve-sync", file.Sync), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil

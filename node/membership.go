@@ -7,6 +7,7 @@ import (
 
 	"tumbler/cluster"
 	"tumbler/fsm"
+	"tumbler/holdpoint"
 )
 
 // memberTime bounds one change of the membership, so that the leader's other work does not wait for it for ever.
@@ -37,7 +38,7 @@ func (l *leader) followUnits(ctx context.Context, view *fsm.View) error {
 // removeMember takes the node of a removed unit out. With the change Raft brings it all that was committed before, and so the
 // order: a node that answers learns from its own state why it stops.
 func (l *leader) removeMember(ctx context.Context, u fsm.Unit) error {
-	hold("remove-member", l.number)
+	holdpoint.At("remove-member")
 	ctx, cancel := context.WithTimeout(ctx, memberTime)
 	defer cancel()
 	if err := l.cluster.Remove(ctx, u.Number); err != nil {

@@ -8,6 +8,7 @@ import (
 	"tumbler/api/admin"
 	"tumbler/cluster"
 	"tumbler/fsm"
+	"tumbler/holdpoint"
 	"tumbler/kms"
 )
 
@@ -33,7 +34,11 @@ func (r *replica) ProposeTable(ctx context.Context, command fsm.Command, table [
 	if err != nil {
 		return fsm.Result{}, err
 	}
-	answer, err := r.cluster.Propose(ctx, data, table)
+	var answer []byte
+	err = holdpoint.Step("proposal", func() (err error) {
+		answer, err = r.cluster.Propose(ctx, data, table)
+		return err
+	})
 	if err != nil {
 		return fsm.Result{}, outcome(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
+	"tumbler/holdpoint"
 )
 
 // Restoring says what a node is made again from.
@@ -198,7 +199,9 @@ func (s *restore) run(config cryptounit.Config, file []byte) (err error) {
 			err = errors.Join(err, s.store.Close())
 		}
 		if err == nil { // from here on it is a node's folder like any other
-			err = errors.Join(os.RemoveAll(filepath.Join(s.config.DataDir, restoringName)), syncFolder(s.config.DataDir))
+			err = holdpoint.Step("restored", func() error {
+				return errors.Join(os.RemoveAll(filepath.Join(s.config.DataDir, restoringName)), syncFolder(s.config.DataDir))
+			})
 		}
 	}()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"tumbler/converge"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
+	"tumbler/holdpoint"
 	"tumbler/rewrap"
 )
 
@@ -22,7 +23,7 @@ func (n *Node) newSpeaker() *converge.Speaker {
 	}
 	return converge.NewSpeaker(converge.Config{
 		Number: n.config.Number, Role: unitRole(n.config.Role), Unit: n.unit, Store: n.store, Log: n.replica, Describe: n.config.describe,
-		Fail: fail, Troubled: n.troubled, Hold: func(point string) { hold(point, n.config.Number) }, Logger: n.log.Named("unit"),
+		Fail: fail, Troubled: n.troubled, Hold: holdpoint.At, Logger: n.log.Named("unit"),
 	})
 }
 

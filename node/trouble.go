@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tumbler/holdpoint"
 )
 
 // ErrDisk: the disk of data_dir is full or cannot be written. What is on it is whole.
@@ -105,5 +107,5 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(holdpoint.Step("data-folder-sync", dir.Sync), dir.Close())
 }

@@ -8,6 +8,7 @@ import (
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
+	"tumbler/holdpoint"
 	"tumbler/kms"
 	"tumbler/rewrap"
 )
@@ -80,20 +81,20 @@ type rewrapUnit struct {
 }
 
 func (r rewrapUnit) BeginPartition(digest order.Digest, partition, pass uint32) error {
-	hold("begin", r.unit.Status().Number)
+	holdpoint.At("begin")
 	err := r.unit.BeginPartition(digest, partition, pass)
 	r.troubled(err)
 	return err
 }
 
 func (r rewrapUnit) Rewrap(digest order.Digest, partition, pass uint32, blobs [][]byte) (rewrap.Rewrapped, error) {
-	hold("rewrap", r.unit.Status().Number)
+	holdpoint.At("rewrap")
 	out, err := r.unit.Rewrap(digest, partition, pass, blobs)
 	return rewrap.Rewrapped(out), err
 }
 
 func (r rewrapUnit) NewVerifier(digest order.Digest, last uint64, partition, pass uint32) (rewrap.Verifier, error) {
-	hold("verify", r.unit.Status().Number)
+	holdpoint.At("verify")
 	v, err := r.unit.NewVerifier(digest, last, partition, pass)
 	if errors.Is(err, cryptounit.ErrPartition) {
 		return nil, fmt.Errorf("%w: %w", rewrap.ErrWrote, err)

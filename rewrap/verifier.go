@@ -8,6 +8,7 @@ import (
 
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
+	"tumbler/holdpoint"
 )
 
 // stride is how many numbers are compared with one pair of iterators.
@@ -63,7 +64,7 @@ func (r *Runner) verify(ctx context.Context, j job) error {
 		}
 		from = to
 	}
-	err = r.config.Stater.State(ctx, v.finish)
+	err = holdpoint.Step("verified", func() error { return r.config.Stater.State(ctx, v.finish) })
 	if errors.Is(err, fsm.ErrStatementConflict) {
 		// Found by the state and not by finish: this unit wrote some of it.
 		return v.found(FoundWrote, "%v", err)

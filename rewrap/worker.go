@@ -8,6 +8,7 @@ import (
 
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
+	"tumbler/holdpoint"
 )
 
 // lagPoll is how often a paused worker looks whether it may go on.
@@ -25,7 +26,10 @@ func (r *Runner) write(ctx context.Context, j job) error {
 	if err := r.regard(ctx); err != nil {
 		return err
 	}
-	if err := r.config.Unit.BeginPartition(order.Digest(j.order), j.partition, j.pass); err != nil {
+	err := holdpoint.Step("partition-note", func() error {
+		return r.config.Unit.BeginPartition(order.Digest(j.order), j.partition, j.pass)
+	})
+	if err != nil {
 		return fmt.Errorf("noting partition %d in the crypto unit: %w", j.partition, err)
 	}
 	cursor, end, err := r.cursor(j)
@@ -81,7 +85,11 @@ func (r *Runner) cursor(j job) (cursor, end uint64, err error) {
 func (r *Runner) propose(ctx context.Context, b *batch) <-chan answer {
 	c := make(chan answer, 1)
 	r.group.Go(func() {
-		result, err := r.config.Proposer.ProposeTable(ctx, &b.command, b.table)
+		var result fsm.Result
+		err := holdpoint.Step("batch", func() (err error) {
+			result, err = r.config.Proposer.ProposeTable(ctx, &b.command, b.table)
+			return err
+		})
 		if err == nil && result.Cursor < b.command.To {
 			err = fmt.Errorf("partition %d: a batch up to %d was accepted, and the cursor is %d", b.command.Partition, b.command.To, result.Cursor)
 		}

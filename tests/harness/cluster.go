@@ -82,6 +82,7 @@ func (c *Cluster) prepareNode(role string, port int) *Node {
 	name := fmt.Sprintf("node-%d", n.Number)
 	n.Dir = c.path(name)
 	c.mkdir(name)
+	c.mkdir(name + "/points")
 	c.MustRun("pki", "node", "--dir", c.path("pki"), "--number", fmt.Sprint(n.Number))
 	c.write(name+"/sealing.key", NewKey())
 	c.write(name+"/node.yaml", c.configuration(n))

@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,7 +105,7 @@ func (c *Cluster) Resume(numbers ...uint32) {
 // Hold holds a unit at a hold point of the program's test build, until the function that it gives is called.
 func (c *Cluster) Hold(point string, unit uint32) (release func()) {
 	c.t.Helper()
-	path := filepath.Join(c.dir, fmt.Sprintf("%s-%d", point, unit))
+	path := filepath.Join(c.Node(unit).pointsDir(), point)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		c.t.Fatal(err)
 	}

@@ -86,6 +86,9 @@ func (c *Cluster) Ended(number uint32) int {
 	return n.command.ProcessState.ExitCode()
 }
 
+// pointsDir is where files hold or kill its process, see Hold.
+func (n *Node) pointsDir() string { return filepath.Join(n.Dir, "points") }
+
 func (n *Node) logPath() string { return filepath.Join(n.Dir, "log") }
 
 func (n *Node) start(t testing.TB, binary string) {
@@ -99,7 +102,7 @@ func (n *Node) start(t testing.TB, binary string) {
 	}
 	defer log.Close()
 	n.command = exec.Command(binary, append([]string{"node", "run", "--config", filepath.Join(n.Dir, "node.yaml")}, n.Flags...)...)
-	n.command.Env = append(append(os.Environ(), "TUMBLER_HOLD="+filepath.Dir(n.Dir)), n.Env...) // see Hold
+	n.command.Env = append(append(os.Environ(), "TUMBLER_POINTS="+n.pointsDir()), n.Env...)
 	n.command.Stdout, n.command.Stderr, n.command.SysProcAttr = log, log, lifeline()
 	if err := n.command.Start(); err != nil {
 		t.Fatalf("starting node %d: %v", n.Number, err)

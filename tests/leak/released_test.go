@@ -21,7 +21,8 @@ func TestReleasedBuildsLeaveTestCodeOut(t *testing.T) {
 	released, test := files("hashicorpmetrics"), files("hashicorpmetrics,plantedkeys,unsealed,holdpoints")
 	for _, name := range []string{
 		"tumbler/cryptounit/random_planted.go", "tumbler/cryptounit/sealing_off.go", "tumbler/cluster/tap/tap_on.go",
-		"tumbler/cluster/gossiptap_on.go", "tumbler/cluster/small_on.go", "tumbler/node/planted_on.go", "tumbler/node/hold_on.go",
+		"tumbler/cluster/gossiptap_on.go", "tumbler/cluster/small_on.go", "tumbler/node/planted_on.go", "tumbler/node/level_on.go",
+		"tumbler/holdpoint/point_on.go",
 	} {
 		if strings.Contains(released, name+"\n") {
 			t.Errorf("a released program is built of %s", name)
