@@ -50,7 +50,11 @@ func (u *Unit) MakeKeys(keys []NewKey, under ...masterkey.Pattern) (blobs [][][]
 	for i := range keys {
 		m.blobs[i] = all[i*len(under) : (i+1)*len(under)]
 	}
-	inSecret(func() { err = m.makeAll(keys, under) })
+	inSecret(func() {
+		if err = m.derive(under); err == nil {
+			err = m.makeAll(keys, under)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +70,8 @@ type maker struct {
 	openers [2]pair[*batchOpener]
 }
 
-func (m *maker) makeAll(keys []NewKey, under []masterkey.Pattern) error {
+// derive makes the sealer and the opener of each pattern.
+func (m *maker) derive(under []masterkey.Pattern) error {
 	for j, pattern := range under {
 		register, err := m.content.register(pattern.Short())
 		if err != nil {
@@ -81,6 +86,10 @@ func (m *maker) makeAll(keys []NewKey, under []masterkey.Pattern) error {
 			return err
 		}
 	}
+	return nil
+}
+
+func (m *maker) makeAll(keys []NewKey, under []masterkey.Pattern) error {
 	var drawn, again [MaxMaterial]byte
 	defer erase(drawn[:])
 	defer erase(again[:])
