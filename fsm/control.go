@@ -2,10 +2,7 @@ package fsm
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"tumbler/cryptounit/order"
 )
@@ -53,69 +50,6 @@ func (c *control) open() *Rotation {
 		return c.rotation
 	}
 	return nil
-}
-
-// reader is what a Pebble store, batch and snapshot have in common.
-type reader interface {
-	pebble.Reader
-}
-
-// get decodes the record of a key; ErrNotFound if there is none.
-func get(from reader, key []byte, record any) error {
-	value, closer, err := from.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return ErrNotFound
-	}
-	if err != nil {
-		return err
-	}
-	defer closer.Close()
-	if err := decoding.Unmarshal(value, record); err != nil {
-		return fmt.Errorf("%w: record %q: %w", ErrUndecodable, key[:1], err)
-	}
-	return nil
-}
-
-// getBytes copies the value of a key; ErrNotFound if there is none.
-func getBytes(from reader, key []byte) ([]byte, error) {
-	value, closer, err := from.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, ErrNotFound
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer closer.Close()
-	return slices.Clone(value), nil
-}
-
-// scan calls f for every key with a prefix, in order, until f is false or fails.
-func scan(from reader, prefix []byte, f func(key, value []byte) (bool, error)) error {
-	iter, err := from.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
-	if err != nil {
-		return err
-	}
-	defer iter.Close()
-	for valid := iter.First(); valid; valid = iter.Next() {
-		if more, err := f(iter.Key(), iter.Value()); err != nil || !more {
-			return err
-		}
-	}
-	return iter.Error()
-}
-
-// records decodes every record with a prefix.
-func records[T any](from reader, prefix []byte) ([]T, error) {
-	var all []T
-	err := scan(from, prefix, func(_, value []byte) (bool, error) {
-		var record T
-		if err := decoding.Unmarshal(value, &record); err != nil {
-			return false, fmt.Errorf("%w: record %q: %w", ErrUndecodable, prefix[:1], err)
-		}
-		all = append(all, record)
-		return true, nil
-	})
-	return all, err
 }
 
 // loadControl rebuilds the control records.

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // digestAt is a digest of the whole state at one index, under way or done.
@@ -50,23 +48,19 @@ func (s *Store) beginDigest(d *digestAt) {
 // hashAll is SHA-256 over every key and value, each behind its length, in order.
 func hashAll(from reader) (sum [32]byte, err error) {
 	h := sha256.New()
-	iter, err := from.NewIter(&pebble.IterOptions{})
-	if err != nil {
-		return sum, err
-	}
-	defer iter.Close()
 	var length [8]byte
 	add := func(b []byte) {
 		binary.BigEndian.PutUint64(length[:], uint64(len(b)))
 		h.Write(length[:])
 		h.Write(b)
 	}
-	for valid := iter.First(); valid; valid = iter.Next() {
-		add(iter.Key())
-		add(iter.Value())
-	}
+	err = scanRange(from, nil, nil, func(key, value []byte) (bool, error) {
+		add(key)
+		add(value)
+		return true, nil
+	})
 	h.Sum(sum[:0])
-	return sum, iter.Error()
+	return sum, err
 }
 
 // DigestAt is the digest of the state at the index of a DigestState entry. It waits until this node has it. An entry that

@@ -188,17 +188,7 @@ func (v *View) Blob(epoch, n uint64) (BlobRecord, error) {
 // Blobs calls f for the blobs from (included) to (excluded) of an epoch by rising number, until f is false or fails. A blob's
 // bytes are valid until f returns.
 func (v *View) Blobs(epoch, from, to uint64, f func(n uint64, blob []byte) (bool, error)) error {
-	iter, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: blobKey(epoch, from), UpperBound: blobKey(epoch, to)})
-	if err != nil {
-		return err
-	}
-	defer iter.Close()
-	for valid := iter.First(); valid; valid = iter.Next() {
-		if more, err := f(number(iter.Key()), iter.Value()); err != nil || !more {
-			return err
-		}
-	}
-	return iter.Error()
+	return scanRange(v.snap, blobKey(epoch, from), blobKey(epoch, to), func(key, blob []byte) (bool, error) { return f(number(key), blob) })
 }
 
 // APIKeys are all API keys.
@@ -219,6 +209,18 @@ func (v *View) Tokens() ([]TokenRecord, error) {
 // Pairs calls f for each number from (included) to (excluded) that either epoch has, by rising number, with both blobs; one
 // that is missing is nil. The bytes are valid until f returns.
 func (v *View) Pairs(current, next, from, to uint64, f func(n uint64, current, next []byte) error) error {
+	for from < to {
+		end := from + min(to-from, scanKeys)
+		if err := v.pairs(current, next, from, end, f); err != nil {
+			return err
+		}
+		from = end
+	}
+	return nil
+}
+
+// pairs is Pairs with one iterator an epoch.
+func (v *View) pairs(current, next, from, to uint64, f func(n uint64, current, next []byte) error) error {
 	a, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: blobKey(current, from), UpperBound: blobKey(current, to)})
 	if err != nil {
 		return err

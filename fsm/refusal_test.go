@@ -6,8 +6,6 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -41,18 +39,16 @@ func (w *world) meaning() (sum [32]byte) {
 	v := w.view()
 	defer v.Close()
 	h := sha256.New()
-	iter, err := v.snap.NewIter(&pebble.IterOptions{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer iter.Close()
-	for valid := iter.First(); valid; valid = iter.Next() {
-		if s := iter.Key()[0]; s != spaceResult && s != spaceMeta {
-			h.Write(u32(uint32(len(iter.Key()))))
-			h.Write(iter.Key())
-			h.Write(u32(uint32(len(iter.Value()))))
-			h.Write(iter.Value())
+	if err := scanRange(v.snap, nil, nil, func(key, value []byte) (bool, error) {
+		if s := key[0]; s != spaceResult && s != spaceMeta {
+			h.Write(u32(uint32(len(key))))
+			h.Write(key)
+			h.Write(u32(uint32(len(value))))
+			h.Write(value)
 		}
+		return true, nil
+	}); err != nil {
+		w.t.Fatal(err)
 	}
 	h.Sum(sum[:0])
 	return sum

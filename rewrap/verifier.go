@@ -11,7 +11,7 @@ import (
 	"tumbler/holdpoint"
 )
 
-// stride is how many numbers are compared with one pair of iterators.
+// stride is how many numbers are compared before a look at how clients fare.
 const stride = fsm.MaxTableCount
 
 // findingError is a finding for the leader.
