@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 KEYS ?= 10000
 bench: KEYS = 1000000
+KILLS ?= 200
+SEED ?= 1
 FUZZTIME ?= 10s
 BENCH ?= .
 SEALING ?= on
@@ -23,7 +25,7 @@ export GOFLAGS ?= -buildvcs=false
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-kills keep lint demo leak-test leak-proof up down fuzz bench ci
+.PHONY: help deps build test test-kills keep lint demo chaos leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +53,11 @@ lint: ## check format, and lint (go vet included)
 demo: build ## rotate the master key of a cluster of five processes (KEYS=10000)
 	@$(RELEASE) go run $(TAGS) ./tests/demo -keys $(KEYS)
 
+chaos: deps ## kill, stop and cut off nodes under load until KILLS=200 have died, by SEED=1 (as root)
+	@CGO_ENABLED=0 go build $(TAGS),holdpoints -o bin/tumbler-points ./cli/tumbler
+	@CGO_ENABLED=0 go build $(TAGS) -o bin/chaos ./tests/chaos
+	@bin/chaos -kills $(KILLS) -seed $(SEED)
+
 leak-test: build ## search the disks, connections and memory of a whole demo for planted keys (SEALING=off must fail)
 	@$(RELEASE) go test $(TAGS) -count=1 -timeout 10m -v ./tests/leak -run '^TestNoKeyIsFound$$' \
 		-args -sealing=$(SEALING) -released=$(CURDIR)/bin/tumbler
@@ -75,4 +82,5 @@ micro: ## run the benchmarks of packages (BENCH=regexp for some)
 	go test $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 ci: lint test demo leak-test leak-proof ## what must pass before a change lands
+	@$(MAKE) chaos KILLS=15
 	@$(MAKE) bench KEYS=50000
