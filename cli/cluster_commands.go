@@ -190,6 +190,7 @@ func showStatus(w io.Writer, s client.Status) {
 		leader = "node " + thousands(uint64(c.Leader))
 	}
 	line(w, "  Cluster:          %s\n  Incarnation:      %d\n  Instance:         %s", c.ID, c.Incarnation, c.Instance)
+	line(w, "  Feature level:    %d", c.FeatureLevel)
 	line(w, "  Leader:           %s\n  Members alive:    %d of %d", leader, c.Alive, c.Members)
 	line(w, "  Initialised:      %s\n  Current pattern:  %s\n  Epoch:            %d", yesNo(c.Initialised), dash(c.CurrentPattern), c.Epoch)
 	line(w, "  Keys:             %s (system internal %s, KMS %s, EP11 %s)", thousands(c.Blobs.Total()), thousands(c.Blobs.SystemInternal), thousands(c.Blobs.KMS), thousands(c.Blobs.EP11))

@@ -23,7 +23,7 @@ const instance = "0c2f8a5e-9f1b-4c7e-8f53-2f1f0a6f6f10"
 func someStatus() client.Status {
 	return client.Status{
 		Node: client.NodeStatus{Number: 1, Role: "operational", Location: "eu-de.zone-1.01.01", Version: "1.0", StartedAt: noon, Ready: true, AppliedIndex: 1234, Converged: true, Disk: client.Disk{Free: 2 << 30, LowMark: 512 << 20, Reserved: 64 << 20}},
-		Cluster: client.ClusterStatus{Bootstrapped: true, ID: "11111111-1111-4111-8111-111111111111", Incarnation: 1, Instance: instance,
+		Cluster: client.ClusterStatus{FeatureLevel: 3, Bootstrapped: true, ID: "11111111-1111-4111-8111-111111111111", Incarnation: 1, Instance: instance,
 			Leader: 2, Members: 5, Alive: 4, Initialised: true, CurrentPattern: strings.Repeat("3", 64), Epoch: 1, Blobs: client.ClassCounts{SystemInternal: 1, KMS: 10000}},
 		Service:  client.ServiceStatus{Refused: []string{"create", "import"}, Reason: "MASTER_KEY_ROTATION_IN_PROGRESS"},
 		Rotation: &client.RotationSummary{Number: 2, Kind: "rotate", State: client.StateRewrapping, Percent: 41.5, Waiting: "partitions to be written"},

@@ -12,13 +12,14 @@ dev-cluster.sh COMMAND [FLAGS]
   kill N     kill node N with SIGKILL
   stop N     stop node N with SIGTERM, and wait for it
   start N    start node N, and wait until it is healthy
+  await N    wait until node N serves
   down       stop every node; --delete removes the folder too
 
 Flags (up remembers them in the folder, and the other commands need --dir alone):
   --operational K   operational nodes (3)
   --recovery K      recovery nodes (2); crypto units are numbered from 1, operational ones first
   --dir DIR         folder for certificates, configurations and data (.dev-cluster)
-  --base-port P     unit N has its API at P + 10 N, and three more ports after it (8433)
+  --base-port P     unit N has its API at P + 10 N, and three more ports after it ($TUMBLER_DEV_PORT, or 8433)
   --binary FILE     the program (bin/tumbler)
   --log-level L     of the nodes (info)
   --delete          with down: remove the folder
@@ -94,7 +95,7 @@ load() {
 }
 
 create() {
-  operational=${operational:-3} recovery=${recovery:-2} base_port=${base_port:-8433} binary=${binary:-bin/tumbler} log_level=${log_level:-info}
+  operational=${operational:-3} recovery=${recovery:-2} base_port=${base_port:-${TUMBLER_DEV_PORT:-8433}} binary=${binary:-bin/tumbler} log_level=${log_level:-info}
   is_number "$operational" && is_number "$recovery" && is_number "$base_port" || misuse '--operational, --recovery and --base-port are numbers'
   [ "$operational" -ge 1 ] || misuse '--operational must be at least 1'
   [ $((base_port + 10 * (operational + recovery) + 3)) -le 65535 ] || misuse "--base-port $base_port is too high for that many nodes"
@@ -331,6 +332,11 @@ case $command in
     if running "$unit" >/dev/null; then die "node $unit runs already"; fi
     launch "$unit"
     await "$unit" /healthz
+    ;;
+  await)
+    load
+    checked_unit
+    await "$unit" /readyz
     ;;
   down)
     load

@@ -31,6 +31,22 @@ func freePorts(nodes int) ([]int, error) {
 	return found, nil
 }
 
+// FreeBase finds a port P such that those of unit N, from P + 10 N on, are free for that many units: as scripts/dev-cluster.sh
+// counts them.
+func FreeBase(units int) (int, error) {
+next:
+	for range 1000 {
+		base := firstPort + rand.IntN(lastPort-firstPort-10*units)
+		for n := range units {
+			if !free(base + 10*(n+1)) {
+				continue next
+			}
+		}
+		return base, nil
+	}
+	return 0, errors.New("no free ports on loopback")
+}
+
 func contains(list []int, n int) bool {
 	for _, other := range list {
 		if other == n {
