@@ -1,8 +1,13 @@
 package fsm
 
 import (
+	"archive/tar"
 	"bytes"
+	"errors"
+	"slices"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // FuzzRecords: a record of the store is read as before when it is written again.
@@ -44,4 +49,28 @@ func sameAgain[T any](t *testing.T, value []byte) {
 	if err != nil || failed != nil || !bytes.Equal(again, written) {
 		t.Errorf("%x is written as %x, and that as %x, %v, %v", value, written, again, err, failed)
 	}
+}
+
+// FuzzUnpack: whatever a snapshot's tar says, nothing is written outside its folder.
+func FuzzUnpack(f *testing.F) {
+	for _, name := range []string{"000004.sst", "folder/file", "../out", "/out", "a/../../out"} {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		if err := errors.Join(w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o600}), w.Close()); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		files := vfs.NewMem()
+		if err := files.MkdirAll("above/into", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		_ = unpack(files, bytes.NewReader(b), "above/into")
+		for folder, want := range map[string][]string{"": {"above"}, "above": {"into"}} {
+			if there, err := files.List(folder); err != nil || !slices.Equal(there, want) {
+				t.Errorf("%q holds %q, %v", folder, there, err)
+			}
+		}
+	})
 }
