@@ -7,19 +7,19 @@ import (
 	"tumbler/fsm"
 )
 
-// Silence is what a leader knows of units whose last statement it awaits: since when it waits in one state of one order.
-type Silence struct {
+// silence is what a leader knows of units whose last statement it awaits: since when it waits in one state of one order.
+type silence struct {
 	limit time.Duration
 	order fsm.Digest
 	state fsm.RotationState
 	since time.Time
 }
 
-// NewSilence has units left behind that are silent for longer than a limit.
-func NewSilence(limit time.Duration) *Silence { return &Silence{limit: limit} }
+// newSilence has units left behind that are silent for longer than a limit.
+func newSilence(limit time.Duration) *silence { return &silence{limit: limit} }
 
-// Fences are the units that are to be left behind now: those whose last statement has been awaited for the limit.
-func (s *Silence) Fences(view *fsm.View, now time.Time) (fences []*fsm.FenceUnit) {
+// fences are the units that are to be left behind now: those whose last statement has been awaited for the limit.
+func (s *silence) fences(view *fsm.View, now time.Time) (due []*fsm.FenceUnit) {
 	rotation, some := view.Rotation()
 	if !some {
 		return nil
@@ -41,8 +41,8 @@ func (s *Silence) Fences(view *fsm.View, now time.Time) (fences []*fsm.FenceUnit
 	record := view.Record()
 	for _, n := range units {
 		if u, _ := view.Unit(n); record.Said(kind, n) == nil && !u.IsFenced() {
-			fences = append(fences, &fsm.FenceUnit{Order: rotation.Order, Unit: n, At: fsm.TimeOf(now)})
+			due = append(due, &fsm.FenceUnit{Order: rotation.Order, Unit: n, At: fsm.TimeOf(now)})
 		}
 	}
-	return fences
+	return due
 }

@@ -46,7 +46,9 @@ func (s *Store) beginDigest(d *digestAt) {
 }
 
 // hashAll is SHA-256 over every key and value, each behind its length, in order.
-func hashAll(from reader) (sum [32]byte, err error) {
+func hashAll(from reader) (sum [32]byte, err error) { return hashRanges(from, [][2][]byte{{nil, nil}}) }
+
+func hashRanges(from reader, ranges [][2][]byte) (sum [32]byte, err error) {
 	h := sha256.New()
 	var length [8]byte
 	add := func(b []byte) {
@@ -54,13 +56,18 @@ func hashAll(from reader) (sum [32]byte, err error) {
 		h.Write(length[:])
 		h.Write(b)
 	}
-	err = scanRange(from, nil, nil, func(key, value []byte) (bool, error) {
-		add(key)
-		add(value)
-		return true, nil
-	})
+	for _, r := range ranges {
+		err := scanRange(from, r[0], r[1], func(key, value []byte) (bool, error) {
+			add(key)
+			add(value)
+			return true, nil
+		})
+		if err != nil {
+			return sum, err
+		}
+	}
 	h.Sum(sum[:0])
-	return sum, err
+	return sum, nil
 }
 
 // DigestAt is the digest of the state at the index of a DigestState entry. It waits until this node has it. An entry that
@@ -81,4 +88,10 @@ func (s *Store) DigestAt(ctx context.Context, index uint64) (sum [32]byte, err e
 	case <-d.done:
 		return d.sum, d.err
 	}
+}
+
+// Digest is SHA-256 over what the state says: every record but the applied index and the results that are remembered, which an
+// entry that is refused leaves too.
+func (v *View) Digest() ([32]byte, error) {
+	return hashRanges(v.snap, [][2][]byte{{nil, {spaceMeta}}, {{spaceMeta + 1}, {spaceResult}}, {{spaceResult + 1}, nil}})
 }

@@ -146,6 +146,8 @@ type Config struct {
 	// Retry is how long trouble holds a partition back at first; it doubles
 	// up to 32 times that. Default 200 ms.
 	Retry time.Duration
+	// Batch is the most blobs of a batch. Default fsm.MaxTableCount.
+	Batch int
 	// Logger; nil: none.
 	Logger hclog.Logger
 }
@@ -162,6 +164,9 @@ func (c *Config) check() error {
 	}
 	if c.Retry <= 0 {
 		c.Retry = 200 * time.Millisecond
+	}
+	if c.Batch <= 0 {
+		c.Batch = fsm.MaxTableCount
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

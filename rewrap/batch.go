@@ -49,15 +49,15 @@ func (p *piece) read(view *fsm.View, epoch, from, end uint64, limit int) error {
 	return nil
 }
 
-// batch is one command that is ready to be proposed, with its table.
-type batch struct {
-	command fsm.PutBatch
-	table   []byte
+// Batch is one command that is ready to be proposed, with its table.
+type Batch struct {
+	Command fsm.PutBatch
+	Table   []byte
 }
 
 // writer makes the batches of one partition. It is for one goroutine.
 type writer struct {
-	job    job
+	job    Job
 	unit   Unit
 	source Source
 	piece  piece
@@ -67,7 +67,7 @@ type writer struct {
 }
 
 // partition finds the job's partition in a view; errStale if it has moved on.
-func (j job) find(view *fsm.View) (fsm.Rotation, fsm.Partition, error) {
+func (j Job) find(view *fsm.View) (fsm.Rotation, fsm.Partition, error) {
 	r, _ := view.Rotation()
 	if r.Order != j.order || !working(r.State) || int(j.partition) >= len(r.Rewrap.Partitions) {
 		return r, fsm.Partition{}, errStale
@@ -82,7 +82,7 @@ func (j job) find(view *fsm.View) (fsm.Rotation, fsm.Partition, error) {
 // next makes the batch that begins at a number: up to the limits, or up to the
 // first blob that does not open. If that is the first of all, the rest of the
 // partition is looked through, and all that do not open are the error.
-func (w *writer) next(ctx context.Context, from uint64) (*batch, error) {
+func (w *writer) next(ctx context.Context, from uint64) (*Batch, error) {
 	view, err := w.source.View()
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (w *writer) next(ctx context.Context, from uint64) (*batch, error) {
 	if err := w.piece.read(view, view.CurrentEpoch(), from, p.End, evenly(p.End-from, quota(r, w.courtesy.quota(w.limit)))); err != nil {
 		return nil, err
 	}
-	b := &batch{command: fsm.PutBatch{Order: w.job.order, Partition: p.Index, Pass: p.Pass, Lease: w.job.lease, From: from, To: w.piece.to}}
+	b := &Batch{Command: fsm.PutBatch{Order: w.job.order, Partition: p.Index, Pass: p.Pass, Lease: w.job.lease, From: from, To: w.piece.to}}
 	if len(w.piece.blobs) == 0 {
 		return b, nil
 	}
@@ -108,7 +108,7 @@ func (w *writer) next(ctx context.Context, from uint64) (*batch, error) {
 	}
 	if len(out.Failed) > 0 {
 		good := out.Failed[0]
-		b.command.To = w.piece.numbers[good]
+		b.Command.To = w.piece.numbers[good]
 		if out, err = w.rewrap(w.piece.blobs[:good]); err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func (w *writer) next(ctx context.Context, from uint64) (*batch, error) {
 	if err := b.build(r.Rewrap.Epoch, w.piece.numbers, out); err != nil {
 		return nil, err
 	}
-	if len(b.table) > fsm.MaxTableSize && len(out.Blobs) > 1 {
+	if len(b.Table) > fsm.MaxTableSize && len(out.Blobs) > 1 {
 		w.limit = len(out.Blobs) / 2
 		return w.next(ctx, from)
 	}
@@ -169,7 +169,7 @@ func (w *writer) bad(ctx context.Context, view *fsm.View, end uint64, failed []i
 }
 
 // build makes the table, and the command say what is in it.
-func (b *batch) build(epoch uint64, numbers []uint64, out Rewrapped) error {
+func (b *Batch) build(epoch uint64, numbers []uint64, out Rewrapped) error {
 	records := make([]fsm.BlobRecord, len(out.Blobs))
 	for i, blob := range out.Blobs {
 		records[i] = fsm.BlobRecord{Number: numbers[i], Blob: blob}
@@ -178,9 +178,9 @@ func (b *batch) build(epoch uint64, numbers []uint64, out Rewrapped) error {
 	if err != nil {
 		return err
 	}
-	b.table = table
-	b.command.Table, b.command.Size, b.command.Count = sha256.Sum256(table), uint32(len(table)), uint32(len(records))
-	b.command.Counts = countsOf(out.Counts)
+	b.Table = table
+	b.Command.Table, b.Command.Size, b.Command.Count = sha256.Sum256(table), uint32(len(table)), uint32(len(records))
+	b.Command.Counts = countsOf(out.Counts)
 	return nil
 }
 

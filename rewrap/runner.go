@@ -16,24 +16,26 @@ import (
 // goroutine of Run.
 type Runner struct {
 	config   Config
-	limit    int // blobs a batch
-	running  map[job]context.CancelFunc
-	held     map[job]*hold
+	running  map[Job]context.CancelFunc
+	held     map[Job]*hold
 	done     chan ended
 	group    sync.WaitGroup
 	throttle throttle // as operators ask
 	courtesy courtesy // as clients need
 }
 
-// job is one partition's work: at most one goroutine has it. Another pass or
+// Job is one partition's work: at most one goroutine has it. Another pass or
 // lease is another job.
-type job struct {
+type Job struct {
 	task      task
 	order     fsm.Digest
 	partition uint32
 	pass      uint32
 	lease     uint64 // 0 for verify
 }
+
+// Verifies: the partition is to be verified, and else to be written.
+func (j Job) Verifies() bool { return j.task == taskVerify }
 
 type task uint8
 
@@ -51,7 +53,7 @@ func (t task) String() string {
 
 // ended is how a job came out; nil: it is done.
 type ended struct {
-	job job
+	job Job
 	err error
 }
 
@@ -71,8 +73,8 @@ func NewRunner(config Config) (*Runner, error) {
 		return nil, err
 	}
 	return &Runner{
-		config: config, limit: fsm.MaxTableCount,
-		running: map[job]context.CancelFunc{}, held: map[job]*hold{}, done: make(chan ended),
+		config:  config,
+		running: map[Job]context.CancelFunc{}, held: map[Job]*hold{}, done: make(chan ended),
 	}, nil
 }
 
@@ -112,7 +114,7 @@ func (r *Runner) look(ctx context.Context) (time.Duration, error) {
 	}
 	defer view.Close()
 	rotation, _ := view.Rotation()
-	due := jobs(rotation, r.config.Number)
+	due := Jobs(rotation, r.config.Number)
 	for j, stop := range r.running {
 		if !slices.Contains(due, j) {
 			stop()
@@ -153,19 +155,19 @@ func (r *Runner) look(ctx context.Context) (time.Duration, error) {
 	return wake, nil
 }
 
-// jobs is what a unit has to do, by partition. In a rotation that operators
+// Jobs is what a unit has to do, by partition. In a rotation that operators
 // paused nothing is written; what is written is verified.
-func jobs(r fsm.Rotation, unit uint32) []job {
+func Jobs(r fsm.Rotation, unit uint32) []Job {
 	if !working(r.State) {
 		return nil
 	}
-	var due []job
+	var due []Job
 	for _, p := range r.Rewrap.Partitions {
 		switch {
 		case !p.Written() && p.Owner == unit && !r.Paced().Paused:
-			due = append(due, job{task: taskWrite, order: r.Order, partition: p.Index, pass: p.Pass, lease: p.Lease})
+			due = append(due, Job{task: taskWrite, order: r.Order, partition: p.Index, pass: p.Pass, lease: p.Lease})
 		case p.Written() && p.Verified == 0 && p.Verifier == unit && !slices.Contains(p.Writers, unit):
-			due = append(due, job{task: taskVerify, order: r.Order, partition: p.Index, pass: p.Pass})
+			due = append(due, Job{task: taskVerify, order: r.Order, partition: p.Index, pass: p.Pass})
 		}
 	}
 	return due
@@ -176,19 +178,19 @@ func working(s fsm.RotationState) bool {
 	return s == fsm.StateRewrapping || s == fsm.StateVerifying || s == fsm.StateBlocked
 }
 
-func (r *Runner) start(run context.Context, j job) {
+func (r *Runner) start(run context.Context, j Job) {
 	ctx, stop := context.WithCancel(run)
 	r.running[j] = stop
 	r.group.Go(func() {
 		defer stop()
 		var err error
 		if j.task == taskVerify {
-			err = r.verify(ctx, j)
+			err = r.Verify(ctx, j)
 		} else {
 			err = r.write(ctx, j)
 		}
 		if ctx.Err() == nil {
-			err = r.report(ctx, j, err)
+			err = r.Report(ctx, j, err)
 		}
 		if ctx.Err() != nil {
 			err = nil // told to stop: the state says whether it is still due
@@ -200,8 +202,8 @@ func (r *Runner) start(run context.Context, j job) {
 	})
 }
 
-// report tells the node what it has to know of how a job came out.
-func (r *Runner) report(ctx context.Context, j job, err error) error {
+// Report tells the node what it has to know of how a job came out.
+func (r *Runner) Report(ctx context.Context, j Job, err error) error {
 	var bad *badError
 	if errors.As(err, &bad) {
 		if failed := r.config.Reporter.CannotOpen(ctx, j.order, bad.blobs); failed != nil {

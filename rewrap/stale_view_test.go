@@ -47,11 +47,11 @@ func TestAVerifierLooksAfterTheEntryThatFinishedItsPartition(t *testing.T) {
 	runner, err := NewRunner(config)
 	must(t, err)
 	p := w.rotation().Rewrap.Partitions[0]
-	j := job{task: taskVerify, order: r.Order, partition: p.Index, pass: p.Pass}
-	if err := runner.verify(t.Context(), j); err != nil || w.rotation().Rewrap.Partitions[0].Verified != 0 {
+	j := Job{task: taskVerify, order: r.Order, partition: p.Index, pass: p.Pass}
+	if err := runner.Verify(t.Context(), j); err != nil || w.rotation().Rewrap.Partitions[0].Verified != 0 {
 		t.Errorf("in a view of before: %v, %+v", err, w.rotation().Rewrap.Partitions[0])
 	}
-	if err := runner.verify(t.Context(), j); err != nil || w.rotation().Rewrap.Partitions[0].Verified != 2 {
+	if err := runner.Verify(t.Context(), j); err != nil || w.rotation().Rewrap.Partitions[0].Verified != 2 {
 		t.Errorf("in a view of after: %v, %+v", err, w.rotation().Rewrap.Partitions[0])
 	}
 }

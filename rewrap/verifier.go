@@ -24,16 +24,16 @@ func (e *findingError) Error() string {
 // verification is the walk through one partition. It is for one goroutine.
 type verification struct {
 	runner    *Runner
-	job       job
+	job       Job
 	view      *fsm.View
 	rotation  fsm.Rotation
 	partition fsm.Partition
 	verifier  Verifier
 }
 
-// verify walks both epochs of a partition in one snapshot of this replica,
+// Verify walks both epochs of a partition in one snapshot of this replica,
 // taken after the entry that finished it, and has the unit state the outcome.
-func (r *Runner) verify(ctx context.Context, j job) error {
+func (r *Runner) Verify(ctx context.Context, j Job) error {
 	view, err := r.config.Source.View()
 	if err != nil {
 		return err

@@ -22,77 +22,107 @@ type answer struct {
 
 // write takes a partition from its cursor to its end: while one batch is being
 // agreed on, the next is made.
-func (r *Runner) write(ctx context.Context, j job) error {
+func (r *Runner) write(ctx context.Context, j Job) error {
 	if err := r.regard(ctx); err != nil {
 		return err
 	}
-	err := holdpoint.Step("partition-note", func() error {
-		return r.config.Unit.BeginPartition(order.Digest(j.order), j.partition, j.pass)
-	})
-	if err != nil {
-		return fmt.Errorf("noting partition %d in the crypto unit: %w", j.partition, err)
-	}
-	cursor, end, err := r.cursor(j)
+	w, err := r.Write(j)
 	if err != nil {
 		return err
 	}
-	w := &writer{job: j, unit: r.config.Unit, source: r.config.Source, limit: r.limit, courtesy: &r.courtesy}
-	var made *batch
-	for cursor < end {
-		if made == nil || made.command.From != cursor {
-			if made, err = w.next(ctx, cursor); err != nil {
-				return err
-			}
+	for {
+		b, err := w.Next(ctx)
+		if b == nil || err != nil {
+			return err
 		}
 		if err := r.pause(ctx); err != nil {
 			return err
 		}
-		if err := r.keepPace(ctx, int(made.command.Count)); err != nil {
+		if err := r.keepPace(ctx, int(b.Command.Count)); err != nil {
 			return err
 		}
-		if err := r.yield(ctx, int(made.command.Count)); err != nil {
+		if err := r.yield(ctx, int(b.Command.Count)); err != nil {
 			return err
 		}
-		proposed := r.propose(ctx, made)
-		to := made.command.To
-		made = nil
-		if to < end {
-			made, err = w.next(ctx, to)
-		}
+		proposed := r.propose(ctx, b)
+		err = w.Ahead(ctx, b)
 		a := <-proposed
-		if a.err != nil {
-			return refused(a.err)
+		if failed := w.Answer(b, a.result, a.err); failed != nil {
+			return failed
 		}
 		if err != nil {
 			return err // of the next batch: the one before it is in
 		}
-		cursor = a.result.Cursor
 	}
-	return nil
 }
 
-func (r *Runner) cursor(j job) (cursor, end uint64, err error) {
+// Writing is a partition that this unit writes, a batch at a time. It is for one
+// goroutine.
+type Writing struct {
+	writer      writer
+	cursor, end uint64
+	made        *Batch // ahead of the cursor
+}
+
+// Write begins to write a partition, which the unit notes durably.
+func (r *Runner) Write(j Job) (*Writing, error) {
+	err := holdpoint.Step("partition-note", func() error {
+		return r.config.Unit.BeginPartition(order.Digest(j.order), j.partition, j.pass)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("noting partition %d in the crypto unit: %w", j.partition, err)
+	}
+	w := &Writing{writer: writer{job: j, unit: r.config.Unit, source: r.config.Source, limit: r.config.Batch, courtesy: &r.courtesy}}
 	view, err := r.config.Source.View()
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
 	defer view.Close()
 	_, p, err := j.find(view)
-	return p.Cursor, p.End, err
+	w.cursor, w.end = p.Cursor, p.End
+	return w, err
+}
+
+// Next gives the batch at the cursor; nil: the partition is written.
+func (w *Writing) Next(ctx context.Context) (b *Batch, err error) {
+	if w.cursor >= w.end {
+		return nil, nil
+	}
+	if b, w.made = w.made, nil; b == nil || b.Command.From != w.cursor {
+		b, err = w.writer.next(ctx, w.cursor)
+	}
+	return b, err
+}
+
+// Ahead makes the batch after one that is being agreed on.
+func (w *Writing) Ahead(ctx context.Context, b *Batch) (err error) {
+	if b.Command.To < w.end {
+		w.made, err = w.writer.next(ctx, b.Command.To)
+	}
+	return err
+}
+
+// Answer takes what the state answered to a batch.
+func (w *Writing) Answer(b *Batch, result fsm.Result, err error) error {
+	if err == nil && result.Cursor < b.Command.To {
+		err = fmt.Errorf("partition %d: a batch up to %d was accepted, and the cursor is %d", b.Command.Partition, b.Command.To, result.Cursor)
+	}
+	if err != nil {
+		return refused(err)
+	}
+	w.cursor = result.Cursor
+	return nil
 }
 
 // propose has its answer in a channel that nobody needs to read.
-func (r *Runner) propose(ctx context.Context, b *batch) <-chan answer {
+func (r *Runner) propose(ctx context.Context, b *Batch) <-chan answer {
 	c := make(chan answer, 1)
 	r.group.Go(func() {
 		var result fsm.Result
 		err := holdpoint.Step("batch", func() (err error) {
-			result, err = r.config.Proposer.ProposeTable(ctx, &b.command, b.table)
+			result, err = r.config.Proposer.ProposeTable(ctx, &b.Command, b.Table)
 			return err
 		})
-		if err == nil && result.Cursor < b.command.To {
-			err = fmt.Errorf("partition %d: a batch up to %d was accepted, and the cursor is %d", b.command.Partition, b.command.To, result.Cursor)
-		}
 		c <- answer{result, err}
 	})
 	return c

@@ -281,7 +281,7 @@ func (n *node) start(limit int) {
 	if unit == nil {
 		unit = realUnit{n.unit}
 	}
-	config := Config{Number: n.number, Unit: unit, Proposer: n, Stater: n, Source: n.store, Reporter: n, Retry: time.Millisecond}
+	config := Config{Number: n.number, Unit: unit, Proposer: n, Stater: n, Source: n.store, Reporter: n, Batch: limit, Retry: time.Millisecond}
 	if n.source != nil {
 		config.Source = n.source
 	}
@@ -290,7 +290,6 @@ func (n *node) start(limit int) {
 	}
 	r, err := NewRunner(config)
 	must(n.world.t, err)
-	r.limit = limit
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
