@@ -324,6 +324,29 @@ func TestADamagedLogStopsTheStart(t *testing.T) {
 	f.noError(n.ReadIndex(f.ctx()))
 }
 
+// A log file that was cut off is named, wherever the cut is: Bolt alone would panic.
+func TestALogThatWasCutOffIsNamed(t *testing.T) {
+	f := newFarm(t)
+	n := f.cluster(1)[0]
+	for i := range 40 {
+		f.propose(n, fmt.Sprintf("%d%04000d", i, 0))
+	}
+	f.kill(n)
+	file := filepath.Join(n.config.Dir, "log.bolt")
+	content := must(os.ReadFile(file))
+	for _, size := range []int{len(content) * 3 / 4, len(content) / 2, 5 * os.Getpagesize(), 2 * os.Getpagesize()} {
+		check(os.WriteFile(file, content[:size], 0o600))
+		_, err := f.tryOpen(n.config)
+		f.isError(err, ErrDamaged)
+		if !contains(err, file) {
+			t.Errorf("cut to %d bytes: %v", size, err)
+		}
+	}
+	check(os.WriteFile(file, content, 0o600))
+	n = f.restart(n)
+	f.noError(n.ReadIndex(f.ctx()))
+}
+
 func TestAnEmptyJoinerCatchesUpFromASnapshot(t *testing.T) {
 	f := newFarm(t)
 	nodes := f.cluster(2)

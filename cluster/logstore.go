@@ -46,6 +46,9 @@ func openLogStore(dir string, logger hclog.Logger) (*logStore, error) {
 		return nil, &ConfigError{Key: "dir", Value: dir, Err: err, Hint: "give the process a folder that it may write to"}
 	}
 	path := filepath.Join(dir, "log.bolt")
+	if err := whole(path); err != nil {
+		return nil, err
+	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
 		Path: path,
 		BoltOptions: &bbolt.Options{
