@@ -215,9 +215,10 @@ func (c *Cluster) startRaft() error {
 		Timeout:                 max(c.cfg.Timeouts.Call, 10*time.Second),
 		MsgpackUseNewTimeFormat: true,
 	}))
-	r, err := raft.NewRaft(c.raftConfig(logger), &applier{fsm: c.cfg.FSM, last: c.last, fail: c.fail}, cached, votes{c.log.bolt}, c.snapshots, c.transport)
+	stable := &votes{StableStore: c.log.bolt, dir: c.log.dir, fail: c.fail}
+	r, err := stable.newRaft(c.raftConfig(logger), &applier{fsm: c.cfg.FSM, last: c.last, fail: c.fail}, cached, c.snapshots, c.transport)
 	if err != nil {
-		return errors.Join(fmt.Errorf("start raft: %w", err), c.transport.Close())
+		return errors.Join(fmt.Errorf("start raft: %w", err), c.Err(), c.transport.Close())
 	}
 	c.raft = r
 	c.live.Store(r)
