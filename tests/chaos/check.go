@@ -31,6 +31,7 @@ func (r *run) check(ctx context.Context) error {
 		r.out.History = "not linearizable"
 		return fmt.Errorf("the history of %d keys is not linearizable:\n%s", len(wrong), strings.Join(wrong[:min(len(wrong), 5)], "\n"))
 	}
+	r.load.history.drop(r.load.keys.forget())
 	if err := r.until(ctx, r.registers); err != nil {
 		return err
 	}

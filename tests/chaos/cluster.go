@@ -104,6 +104,9 @@ func (c *cluster) prepare(ctx context.Context) error {
 			return err
 		}
 		err = errors.Join(os.Mkdir(n.dir, 0o700), n.disarm(), writeKey(n.path("sealing.key")), os.WriteFile(n.path("node.yaml"), c.configuration(n), 0o600))
+		if err == nil && isSmall(number) {
+			err = n.mountSmall()
+		}
 		if err != nil {
 			return err
 		}

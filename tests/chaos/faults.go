@@ -24,11 +24,14 @@ const leaderKill = "kill the leader"
 
 // faults are all there are, chosen by their weights.
 var faults = []fault{
-	{leaderKill, 15, (*run).killLeader}, // also the first of each round, so that there are enough
+	{leaderKill, 25, (*run).killLeader}, // also the first of each round, so that there are enough
 	{"kill", 40, (*run).killSome},
 	{"crash point", 30, (*run).crash},
 	{"stop", 15, (*run).stopSome},
 	{"partition", 30, (*run).partition},
+	{"disk", 20, (*run).diskTrouble},
+	{"rolling restart", 3, (*run).rolling},
+	{"damage", 6, (*run).damaged},
 }
 
 func (r *run) choose() fault {

@@ -142,6 +142,15 @@ func (h *history) check() (wrong []string) {
 	return wrong
 }
 
+// drop forgets keys that nobody will call about.
+func (h *history) drop(names []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range names {
+		delete(h.calls, name)
+	}
+}
+
 // told is the end of a key's history.
 func told(calls []porcupine.Operation) (text string) {
 	calls = slices.Clone(calls)

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 )
 
@@ -133,24 +134,18 @@ func (s *keys) all() (all []*key) {
 	return all
 }
 
-// forget leaves out of the load what is deleted: it was looked at for the last time.
-func (s *keys) forget() {
+// forget leaves out of the load what is deleted, or never came to be, and names it: it was looked at for the last time.
+func (s *keys) forget() (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var alive []*key
 	for name, k := range s.byName {
-		if k.id == "" {
-			delete(s.byName, name) // nobody calls, and it was not listed
+		if k.dead || k.id == "" {
+			delete(s.byName, name)
+			names = append(names, name)
 		}
 	}
-	for _, k := range s.alive {
-		if k.dead {
-			delete(s.byName, k.name)
-		} else {
-			alive = append(alive, k)
-		}
-	}
-	s.alive = alive
+	s.alive = slices.DeleteFunc(s.alive, func(k *key) bool { return k.dead })
+	return names
 }
 
 func (s *keys) count() int {

@@ -126,6 +126,5 @@ func (l *load) verify(ctx context.Context) (count int, lost []string) {
 		})
 	}
 	group.Wait()
-	l.keys.forget()
 	return len(all), lost
 }

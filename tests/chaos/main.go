@@ -42,6 +42,7 @@ type outcome struct {
 	Stops       int     `json:"stops"`
 	Partitions  int     `json:"partitions"`
 	Disk        int     `json:"disk"`
+	Replaced    int     `json:"replaced"` // nodes, on an empty disk
 	Rotations   int64   `json:"rotations"`
 	Keys        int     `json:"keys"`
 	Calls       int     `json:"calls"`
@@ -62,6 +63,8 @@ type run struct {
 	random    *rand.Rand
 	resumed   []time.Duration
 	points    map[string]int // how often a node killed itself there
+	damages   int            // of files
+	ended     int            // nodes that ended by themselves, for their disk
 	out       outcome
 }
 
@@ -105,7 +108,7 @@ func say(format string, args ...any) {
 	fmt.Printf("%7.1f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// all is rounds of faults until enough processes were killed.
+// all is rounds of faults until enough processes were killed, a tenth of them leaders under load.
 func (r *run) all(ctx context.Context, dir, program string, kills int) (err error) {
 	if err := network(ctx, operational+recovery); err != nil {
 		return err
@@ -136,7 +139,7 @@ func (r *run) all(ctx context.Context, dir, program string, kills int) (err erro
 		case <-ctx.Done():
 		}
 	})
-	for r.out.Kills < kills {
+	for r.out.Kills < kills || r.out.LeaderKills < kills/10 {
 		if err := r.round(ctx); err != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
@@ -145,7 +148,7 @@ func (r *run) all(ctx context.Context, dir, program string, kills int) (err erro
 }
 
 // faultsARound is how many there are before everything is looked at.
-const faultsARound = 5
+const faultsARound = 8
 
 func (r *run) round(ctx context.Context) error {
 	r.out.Rounds++

@@ -24,7 +24,7 @@ type Points struct {
 func durable(pkg, call string) bool {
 	calls := []string{
 		"os.Rename", "files.Rename", "os.Link", "files.Link", "os.WriteFile", "vfs.Copy", "vfs.LinkOrCopy", ".Sync", // files
-		"bolt.StoreLog", "bolt.StoreLogs", "bolt.DeleteRange", "bolt.Set", "bolt.SetUint64", "BoltStore.Set", "BoltStore.SetUint64", // Raft's log
+		"bolt.StoreLog", "bolt.StoreLogs", "bolt.DeleteRange", "bolt.Set", "bolt.SetUint64", "StableStore.Set", "StableStore.SetUint64", // Raft's log
 		"cluster.Propose", "Proposer.ProposeTable", "Stater.State", "Unit.BeginPartition", // agreement, and notes of a unit
 	}
 	if pkg == "fsm" {
