@@ -29,7 +29,8 @@ type Cluster struct {
 
 	transport *transport
 	last      *lastApplied
-	reads     batcher
+	asks      batcher       // of readers here, to the leader
+	reads     batcher       // of nodes that ask, while this one leads
 	ownTerm   atomic.Uint64 // of which this node, leading, has applied an entry
 	progress  progress
 
@@ -70,7 +71,7 @@ func Open(config Config) (*Cluster, error) {
 	c := &Cluster{cfg: cfg, logger: cfg.Logger.Named("cluster"), grown: make(chan struct{}, 1), last: newLastApplied()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.failed = make(chan struct{})
-	c.reads.round = c.readRound
+	c.asks.round, c.reads.round = c.askIndex, c.readRound
 	for _, step := range []func() error{c.openStores, c.openNetwork, c.startRaft} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, c.closeAll())

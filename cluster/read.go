@@ -20,19 +20,36 @@ const (
 // was paused and deposed meanwhile believes itself. Here the leader notes the last command that it has applied, after an
 // entry of its own term, and then asks: a majority that, asked after the batch of readers was closed, is still in the
 // leader's term can have elected no other before.
+//
+// It tries while the context lives; then the error is ErrNoLeader.
 func (c *Cluster) ReadIndex(ctx context.Context) error {
+	var last error
+	for {
+		index, err := c.asks.join(ctx)
+		switch {
+		case err == nil:
+			return c.cfg.FSM.WaitApplied(ctx, index)
+		case ctx.Err() != nil:
+			return givenUp(context.Cause(ctx), false, last)
+		case !errors.Is(err, context.DeadlineExceeded):
+			return err
+		}
+		last = err
+	}
+}
+
+// askIndex asks the leader, for all who read here.
+func (c *Cluster) askIndex() (uint64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Timeouts.Call) // atLeader ends with the cluster
+	defer cancel()
 	body, err := c.atLeader(ctx, methodReadIndex, nil, c.readIndexHere)
 	if err != nil {
 		if errors.Is(err, ErrOutcomeUnknown) { // a read has no outcome
 			err = fmt.Errorf("%w: %w", ErrNoLeader, err)
 		}
-		return err
+		return 0, err
 	}
-	index, err := decodeIndex(body)
-	if err != nil {
-		return err
-	}
-	return c.cfg.FSM.WaitApplied(ctx, index)
+	return decodeIndex(body)
 }
 
 func encodeIndex(index uint64) []byte { return binary.BigEndian.AppendUint64(nil, index) }

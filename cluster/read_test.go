@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -70,6 +71,40 @@ func TestAReaderNeverSharesARoundThatStartedBefore(t *testing.T) {
 	if _, err := b.join(canceled); !errors.Is(err, context.Canceled) {
 		t.Errorf("a reader that gave up: %v", err)
 	}
+}
+
+// As many rounds as may be run at once, so that one slow round does not hold up who comes after it; and no more, so that who
+// comes then shares one.
+func TestASlowRoundHoldsUpNobody(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	began, proceed := make(chan struct{}), make(chan struct{})
+	b := batcher{round: func() (uint64, error) { began <- struct{}{}; <-proceed; return 0, nil }}
+	begins := func() {
+		t.Helper()
+		select {
+		case <-began:
+		case <-ctx.Done():
+			t.Fatal("a round waits for another")
+		}
+	}
+	var readers sync.WaitGroup
+	for range roundsAtOnce {
+		readers.Go(func() { _, _ = b.join(ctx) })
+		begins()
+	}
+	readers.Go(func() { _, _ = b.join(ctx) })
+	for waits := false; !waits; runtime.Gosched() {
+		b.mu.Lock()
+		if waits = b.open != nil; b.running > roundsAtOnce {
+			t.Fatalf("%d rounds run", b.running)
+		}
+		b.mu.Unlock()
+	}
+	proceed <- struct{}{}
+	begins()
+	close(proceed)
+	readers.Wait()
 }
 
 // A leader that was cut off for longer than it notices, as one that was paused, still believes in itself while the others

@@ -9,8 +9,8 @@ import (
 	"tumbler/fsm"
 )
 
-// roundTimeout bounds one round of linearizable reads.
-const roundTimeout = 10 * time.Second
+// readTimeout is how long a linearizable read waits for the cluster.
+const readTimeout = 10 * time.Second
 
 // Caller is who asks, as the adapter read it from the request.
 type Caller struct {

@@ -2,12 +2,10 @@ package kms
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"tumbler/fsm"
@@ -142,85 +140,4 @@ func TestTokensAreRemembered(t *testing.T) {
 	if _, known := seen.find("a", 1); known {
 		t.Error("a flip forgets nothing")
 	}
-}
-
-// A read may share only a round that began after it did.
-func TestReadsShareTheNextRound(t *testing.T) {
-	began, release := make(chan int, 8), make(chan error)
-	n := 0
-	r := newReads(func(context.Context) error {
-		n++
-		began <- n
-		return <-release
-	})
-	r.atOnce = 1
-	var wait sync.WaitGroup
-	results := make(chan error, 4)
-	join := func() { wait.Go(func() { results <- r.join(t.Context()) }) }
-	join()
-	<-began // the first round runs; those that come now wait for the second
-	late := make([]*ticket, 0)
-	for range 3 {
-		join()
-	}
-	for len(late) == 0 {
-		r.mu.Lock()
-		if r.next != nil {
-			late = append(late, r.next)
-		}
-		r.mu.Unlock()
-	}
-	release <- nil
-	if err := <-results; err != nil {
-		t.Fatal(err)
-	}
-	<-began
-	select {
-	case <-late[0].done:
-		t.Fatal("the second round ended with the first")
-	default:
-	}
-	failed := errors.New("no leader")
-	go func() {
-		for {
-			select {
-			case release <- failed:
-			case <-t.Context().Done():
-				return
-			}
-		}
-	}()
-	wait.Wait()
-	for range 3 {
-		if err := <-results; !errors.Is(err, failed) {
-			t.Fatal(err)
-		}
-	}
-}
-
-// One slow round does not hold up who comes after it.
-func TestReadsDoNotWaitForASlowRound(t *testing.T) {
-	began, release := make(chan struct{}), make(chan struct{})
-	r := newReads(func(context.Context) error { began <- struct{}{}; <-release; return nil })
-	var wait sync.WaitGroup
-	for range roundsAtOnce {
-		wait.Go(func() { _ = r.join(t.Context()) })
-		<-began
-	}
-	close(release)
-	wait.Wait()
-}
-
-func TestReaderThatGivesUpLeavesTheRound(t *testing.T) {
-	began, release := make(chan struct{}), make(chan struct{})
-	r := newReads(func(context.Context) error { close(began); <-release; return nil })
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- r.join(ctx) }()
-	<-began
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
-	}
-	close(release)
 }

@@ -8,7 +8,6 @@
 //     asked for (a standard key's payload, an unwrapped plaintext). Nothing of that is kept.
 //   - A call that meets a rotation's flip reads or seals again; its caller sees no error. What a rotation refuses is
 //     decided by the replicated state, never here.
-//   - Every read is linearizable: it sees all that was answered before it began. Reads that arrive together share one
-//     round (see reads).
+//   - Every read is linearizable: it sees all that was answered before it began.
 //   - A refusal is an *Error with one of the codes in errors.go.
 package kms

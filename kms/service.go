@@ -30,7 +30,6 @@ type Config struct {
 // Service answers callers. It is safe for concurrent use.
 type Service struct {
 	cfg    Config
-	reads  *reads
 	signer atomic.Pointer[signer] // the token-signing key, sealed, as last read
 	tokens tokens
 }
@@ -60,12 +59,14 @@ func New(c Config) (*Service, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{cfg: c, reads: newReads(c.Reader.ReadIndex)}, nil
+	return &Service{cfg: c}, nil
 }
 
 // read gives the state, linearizably.
 func (s *Service) read(ctx context.Context) (View, error) {
-	if err := s.reads.join(ctx); err != nil {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := s.cfg.Reader.ReadIndex(bounded); err != nil {
 		return nil, unavailable(err, "the cluster does not confirm that this node is up to date")
 	}
 	view, err := s.cfg.Reader.View()
