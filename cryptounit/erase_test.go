@@ -59,3 +59,31 @@ func TestWhatAUnitGivesUpIsErased(t *testing.T) {
 	c.unit(2).Close()
 	erased("the master key of a closed unit", last, true)
 }
+
+// TestSubkeysGoWithTheirRegister: each is derived once, and erased as soon as the master key that it came from is.
+func TestSubkeysGoWithTheirRegister(t *testing.T) {
+	s, err := secretOf(counting())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var subkeys []*secret
+	for _, p := range []purpose{purposeBlob, purposeKEK} {
+		key, err := s.derived.subkeyOf(s, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := s.derived.subkeyOf(s, p); again != key || err != nil {
+			t.Errorf("%s was derived again: %v", p, err)
+		}
+		subkeys = append(subkeys, key)
+	}
+	s.free()
+	for i, key := range subkeys {
+		if key.region != nil {
+			t.Errorf("subkey %d outlives its register", i)
+		}
+	}
+	if s.derived.made != nil {
+		t.Error("what was erased is remembered")
+	}
+}
