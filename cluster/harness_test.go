@@ -2,17 +2,10 @@ package cluster
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,51 +16,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"tumbler/tests/authority"
 )
 
-// authority signs the certificates of one test.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-	dir         string
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	der := must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))
-	a := &authority{certificate: must(x509.ParseCertificate(der)), key: key, dir: t.TempDir()}
-	a.write("ca.pem", "CERTIFICATE", der)
-	return a
-}
-
-func (a *authority) write(name, kind string, der []byte) string {
-	path := filepath.Join(a.dir, name)
-	check(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
-	return path
-}
-
 // issue gives the files of a certificate with that URI, for instance tumbler://node/1.
-func (a *authority) issue(name, uri string, usage ...x509.ExtKeyUsage) TLSFiles {
-	if len(usage) == 0 {
-		usage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	}
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	template := &x509.Certificate{
-		SerialNumber: must(rand.Int(rand.Reader, big.NewInt(1<<60))), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		URIs: []*url.URL{must(url.Parse(uri))}, ExtKeyUsage: usage,
-	}
-	der := must(x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key))
-	return TLSFiles{
-		Certificate: a.write(name+".pem", "CERTIFICATE", der),
-		Key:         a.write(name+".key", "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(key))),
-		CA:          filepath.Join(a.dir, "ca.pem"),
-	}
+func issue(ca *authority.CA, uri string, usage ...x509.ExtKeyUsage) TLSFiles {
+	files := ca.Issue(uri, usage...)
+	return TLSFiles{Certificate: files.Cert, Key: files.Key, CA: files.CA}
 }
 
 // wires are the network of a test: any pair of nodes can be cut off from each other.
@@ -198,7 +154,7 @@ func (w *wire) Close() error {
 // farm is the nodes of one test.
 type farm struct {
 	t      testing.TB
-	ca     *authority
+	ca     *authority.CA
 	wires  *wires
 	nodes  map[uint32]*node
 	delays [16]atomic.Int64 // what clients wait, by node
@@ -214,7 +170,7 @@ const goodToken = "let me in"
 
 func newFarm(t testing.TB) *farm {
 	t.Helper()
-	f := &farm{t: t, ca: newAuthority(t), wires: newWires(), nodes: map[uint32]*node{}}
+	f := &farm{t: t, ca: authority.New(t), wires: newWires(), nodes: map[uint32]*node{}}
 	t.Cleanup(func() {
 		for _, n := range f.nodes {
 			if err := n.Close(); err != nil {
@@ -236,7 +192,7 @@ func (f *farm) config(number uint32) Config {
 		Number: number, Dir: filepath.Join(f.t.TempDir(), "raft"), Address: "127.0.0.1:0",
 		Gossip:   Gossip{Address: "127.0.0.1:0", Keyring: [][]byte{[]byte("0123456789abcdef0123456789abcdef")}},
 		Meta:     Meta{APIAddress: fmt.Sprintf("127.0.0.1:%d", 8433+10*number), Role: "operational"},
-		TLS:      f.ca.issue(fmt.Sprintf("node%d", number), fmt.Sprintf("tumbler://node/%d", number)),
+		TLS:      issue(f.ca, fmt.Sprintf("tumbler://node/%d", number)),
 		Timeouts: Timeouts{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond},
 		Admit:    admit,
 		Delay:    func() time.Duration { return time.Duration(f.delays[number].Load()) },

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tumbler/tests/authority"
 )
 
 // dial makes a TLS connection to a node and reads from it, so that the node's verdict is known.
@@ -39,14 +41,14 @@ func clientConfig(files TLSFiles, protocols ...string) *tls.Config {
 func TestOnlyNodesGetIn(t *testing.T) {
 	f := newFarm(t)
 	n := f.open(f.config(1))
-	stranger := newAuthority(t)
-	good := f.ca.issue("good", "tumbler://node/2")
+	stranger := authority.New(t)
+	good := issue(f.ca, "tumbler://node/2")
 	for name, config := range map[string]*tls.Config{
 		"no certificate":           {InsecureSkipVerify: true, NextProtos: []string{raftProtocol}},
-		"a client's certificate":   clientConfig(f.ca.issue("client", "tumbler://client/alice"), callProtocol),
-		"another authority's":      clientConfig(stranger.issue("node2", "tumbler://node/2"), raftProtocol),
-		"a name that is no node's": clientConfig(f.ca.issue("odd", "tumbler://node/02"), raftProtocol),
-		"for servers only":         clientConfig(f.ca.issue("server", "tumbler://node/2", x509.ExtKeyUsageServerAuth), raftProtocol),
+		"a client's certificate":   clientConfig(issue(f.ca, "tumbler://client/alice"), callProtocol),
+		"another authority's":      clientConfig(issue(stranger, "tumbler://node/2"), raftProtocol),
+		"a name that is no node's": clientConfig(issue(f.ca, "tumbler://node/02"), raftProtocol),
+		"for servers only":         clientConfig(issue(f.ca, "tumbler://node/2", x509.ExtKeyUsageServerAuth), raftProtocol),
 		"another protocol":         clientConfig(good, "http/1.1"),
 		"no protocol":              clientConfig(good),
 	} {
@@ -95,7 +97,7 @@ func TestAConnectionKnowsWhomItWants(t *testing.T) {
 		f.isError(err, ErrUnreachable)
 	}
 	// A server with a node's name from another authority, or with a client's certificate of ours.
-	for _, files := range []TLSFiles{newAuthority(t).issue("node2", "tumbler://node/2"), f.ca.issue("client", "tumbler://client/bob")} {
+	for _, files := range []TLSFiles{issue(authority.New(t), "tumbler://node/2"), issue(f.ca, "tumbler://client/bob")} {
 		l := must(tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 			Certificates: []tls.Certificate{must(tls.LoadX509KeyPair(files.Certificate, files.Key))}, NextProtos: []string{callProtocol},
 		}))
@@ -119,22 +121,22 @@ func TestRenewedCertificatesNeedNoRestart(t *testing.T) {
 	files := nodes[0].config.TLS
 
 	// Half of a renewal leaves the former pair in force.
-	other := f.ca.issue("renewed", "tumbler://node/1")
+	other := issue(f.ca, "tumbler://node/1")
 	replace(t, files.Certificate, other.Certificate)
 	if got := nodes[0].calls.creds.material().certificate.Leaf.SerialNumber; got.Cmp(before) != 0 {
 		t.Error("a certificate without its key is in force")
 	}
 	f.noError(nodes[1].ReadIndex(f.ctx()))
 	replace(t, files.Key, other.Key)
-	seen := serialAt(t, nodes[0].Address(), f.ca.issue("probe", "tumbler://node/2"))
+	seen := serialAt(t, nodes[0].Address(), issue(f.ca, "tumbler://node/2"))
 	if want := must(tls.LoadX509KeyPair(other.Certificate, other.Key)).Leaf.SerialNumber; seen.String() != want.String() {
 		t.Errorf("the listener shows certificate %v, not %v", seen, want)
 	}
 	// One of another node is not taken.
-	wrong := f.ca.issue("wrong", "tumbler://node/7")
+	wrong := issue(f.ca, "tumbler://node/7")
 	replace(t, files.Certificate, wrong.Certificate)
 	replace(t, files.Key, wrong.Key)
-	if again := serialAt(t, nodes[0].Address(), f.ca.issue("probe", "tumbler://node/2")); again.String() != seen.String() {
+	if again := serialAt(t, nodes[0].Address(), issue(f.ca, "tumbler://node/2")); again.String() != seen.String() {
 		t.Error("another node's certificate is in force")
 	}
 }
@@ -184,10 +186,10 @@ func TestConfigurationErrorsNameTheKey(t *testing.T) {
 		"missing key":          {func(c *Config) { c.TLS.Key = "/nowhere/node.key" }, "tls.key", os.ErrNotExist, "check the path"},
 		"an empty certificate": {func(c *Config) { c.TLS.Certificate = empty }, "tls.certificate", nil, "PEM"},
 		"an empty authority":   {func(c *Config) { c.TLS.CA = empty }, "tls.ca", nil, "authority"},
-		"another node's":       {func(c *Config) { c.TLS = f.ca.issue("two", "tumbler://node/2") }, "tls.certificate", nil, "it is of node 2, and this is node 1"},
-		"a client's":           {func(c *Config) { c.TLS = f.ca.issue("alice", "tumbler://client/alice") }, "tls.certificate", ErrPeer, "client"},
-		"for clients only":     {func(c *Config) { c.TLS = f.ca.issue("half", "tumbler://node/1", x509.ExtKeyUsageClientAuth) }, "tls.certificate", nil, "servers and clients"},
-		"another authority's":  {func(c *Config) { c.TLS.CA = newAuthority(t).issue("x", "tumbler://node/1").CA }, "tls.certificate", nil, "signed by tls.ca"},
+		"another node's":       {func(c *Config) { c.TLS = issue(f.ca, "tumbler://node/2") }, "tls.certificate", nil, "it is of node 2, and this is node 1"},
+		"a client's":           {func(c *Config) { c.TLS = issue(f.ca, "tumbler://client/alice") }, "tls.certificate", ErrPeer, "client"},
+		"for clients only":     {func(c *Config) { c.TLS = issue(f.ca, "tumbler://node/1", x509.ExtKeyUsageClientAuth) }, "tls.certificate", nil, "servers and clients"},
+		"another authority's":  {func(c *Config) { c.TLS.CA = issue(authority.New(t), "tumbler://node/1").CA }, "tls.certificate", nil, "signed by tls.ca"},
 		"a long lease":         {func(c *Config) { c.Timeouts.Lease = time.Hour }, "timeouts.lease", nil, ""},
 		"a quick heartbeat":    {func(c *Config) { c.Timeouts.Heartbeat = 1 }, "timeouts.heartbeat", nil, ""},
 		"a quick election":     {func(c *Config) { c.Timeouts.Election = 1 }, "timeouts.election", nil, ""},

@@ -1,20 +1,15 @@
 package node
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"net/http"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"tumbler/tests/authority"
 )
 
 func TestTheAPIPortRefusesTLS12(t *testing.T) {
@@ -22,7 +17,7 @@ func TestTheAPIPortRefusesTLS12(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	credentials, err := newAPICredentials(selfSigned(t), hclog.NewNullLogger())
+	credentials, err := newAPICredentials(certified(t), hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,29 +62,9 @@ func TestWithoutTLSNothingIsServedButOnLoopback(t *testing.T) {
 	open.Close()
 }
 
-// selfSigned are files of a certificate that is its own authority.
-func selfSigned(t *testing.T) TLS {
+// certified are the files of node 1's certificate.
+func certified(t *testing.T) TLS {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), DNSNames: []string{"localhost"},
-		IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	files := TLS{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "ca.pem"), Key: filepath.Join(dir, "key.pem")}
-	write(t, files.Cert, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), 0o600)
-	write(t, files.Key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), 0o600)
-	return files
+	files := authority.New(t).Issue("tumbler://node/1")
+	return TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}
 }

@@ -115,8 +115,8 @@ func (s *syncBuffer) lines() []string {
 }
 
 // served is a fake behind TLS.
-func served(t *testing.T, f *fake) (*authority, string) {
+func served(t *testing.T, f *fake) (testCA, string) {
 	t.Helper()
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	return ca, ca.serve(New(f.backend()))
 }

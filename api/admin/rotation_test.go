@@ -165,7 +165,7 @@ func TestWaitingForTheRotationEndsWithTheNextChange(t *testing.T) {
 	waiting := watched{w, make(chan struct{}, 8)}
 	b := w.backend()
 	b.State, b.Proposer, b.Units = waiting, w, w
-	ca := newAuthority(t, "second node")
+	ca := newCA(t)
 	c := ca.mustClient("alice", ca.serve(New(b)))
 	go func() {
 		status, err := c.WaitRotation(t.Context(), first.Version, time.Minute)

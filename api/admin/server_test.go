@@ -63,12 +63,8 @@ func TestNobodyIsHeardWithoutAnAdministratorsCertificate(t *testing.T) {
 		"a very long name":      {"tumbler://client/" + strings.Repeat("a", 65), 403, client.CodeForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
-			certFile, keyFile := "", ""
-			if c.uri != "" {
-				certFile, keyFile = ca.issue(c.uri, x509.ExtKeyUsageClientAuth)
-			}
 			for _, path := range []string{"/admin/v1/cluster/leave", "/admin/v1/nothing"} {
-				status, refusal, _ := ask(t, ca.raw(certFile, keyFile), "POST", "https://"+address+path, "application/json", "{}")
+				status, refusal, _ := ask(t, ca.raw(c.uri), "POST", "https://"+address+path, "application/json", "{}")
 				if status != c.status || refusal.Code != c.code || refusal.Hint == "" {
 					t.Errorf("%s: got %d %+v", path, status, refusal)
 				}
@@ -84,10 +80,10 @@ func TestNobodyIsHeardWithoutAnAdministratorsCertificate(t *testing.T) {
 }
 
 func TestACertificateThatTLSDidNotVerifyIsNone(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	handler, f := New((&fake{}).backend()), httptest.NewRecorder()
 	r := httptest.NewRequest("GET", "/admin/v1/members", nil)
-	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{ca.cert}}
+	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{ca.Certificate}}
 	handler.ServeHTTP(f, r)
 	if f.Code != 401 {
 		t.Errorf("got %d", f.Code)
@@ -102,7 +98,7 @@ func TestACertificateThatTLSDidNotVerifyIsNone(t *testing.T) {
 func TestRequestsThatAreNotWhatTheyShouldBe(t *testing.T) {
 	f := &fake{}
 	ca, address := served(t, f)
-	c := ca.raw(ca.issue("tumbler://client/alice", x509.ExtKeyUsageClientAuth))
+	c := ca.raw("tumbler://client/alice")
 	const isJSON = "application/json"
 	for name, q := range map[string]struct {
 		method, path, contentType, body string
@@ -235,7 +231,7 @@ func TestErrorsAreMappedInOnePlace(t *testing.T) {
 			f := &fake{err: c.err}
 			b := f.backend()
 			b.Errors = []ErrorCode{{known, "last_voter", "add a member first"}}
-			ca := newAuthority(t, "cluster")
+			ca := newCA(t)
 			_, err := ca.mustClient("alice", ca.serve(New(b))).Leave(t.Context())
 			var got *client.Error
 			if !errors.As(err, &got) {

@@ -93,7 +93,7 @@ func founded(t *testing.T) *world {
 	b := w.backend()
 	b.State, b.Proposer, b.Units = StateOf(store), l, units
 	b.Now = func() time.Time { return worldTime }
-	ca := newAuthority(t, "cluster on a store")
+	ca := newCA(t)
 	w.client = ca.mustClient("alice", ca.serve(New(b)))
 	return w
 }
@@ -204,7 +204,7 @@ func TestOnARealStoreNothingIsThereBeforeBootstrap(t *testing.T) {
 	f := &fake{}
 	b := f.backend()
 	b.State, b.Proposer = StateOf(store), &raftLog{store: store}
-	ca := newAuthority(t, "empty")
+	ca := newCA(t)
 	c := ca.mustClient("alice", ca.serve(New(b)))
 	status, err := c.Status(t.Context())
 	if err != nil || status.Cluster.Bootstrapped || status.Service.Reason == "" {

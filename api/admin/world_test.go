@@ -72,7 +72,7 @@ func newWorld(t *testing.T) *world {
 		w.registers[n] = masterkey.Registers{Current: masterkey.CurrentValid, CurrentPattern: patternOf(1), New: masterkey.NewEmpty}
 		w.unitList[n] = w.list
 	}
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	b := w.backend()
 	b.State, b.Proposer, b.Units = w, w, w
 	b.Now = func() time.Time { return worldTime }

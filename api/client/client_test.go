@@ -45,7 +45,7 @@ func hangUp(calls *atomic.Int32) http.Handler {
 }
 
 func TestADeadAddressIsPassedOverAndTheLiveOneRemembered(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	var calls atomic.Int32
 	live := ca.serve(answer(&calls, 200, Members{Members: []Member{{Number: 2}}}))
 	c := mustNew(t, ca.config(silent(t), live))
@@ -61,7 +61,7 @@ func TestADeadAddressIsPassedOverAndTheLiveOneRemembered(t *testing.T) {
 }
 
 func TestNobodyAnswersNamesEveryAddressAndWhatToDo(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	a, b := silent(t), silent(t)
 	_, err := mustNew(t, ca.config(a, b)).Members(t.Context())
 	var unreachable *UnreachableError
@@ -76,7 +76,7 @@ func TestNobodyAnswersNamesEveryAddressAndWhatToDo(t *testing.T) {
 }
 
 func TestCallsAboutOneNodeGoToTheFirstAddressOnly(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	var calls atomic.Int32
 	other := ca.serve(answer(&calls, 200, Done{}))
 	c := mustNew(t, ca.config(silent(t), other))
@@ -98,7 +98,7 @@ func TestCallsAboutOneNodeGoToTheFirstAddressOnly(t *testing.T) {
 }
 
 func TestAChangeThatMayHaveHappenedIsNotSentTwice(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	var broke, second atomic.Int32
 	c := mustNew(t, ca.config(ca.serve(hangUp(&broke)), ca.serve(answer(&second, 200, CreatedToken{}))))
 	_, err := c.CreateToken(t.Context(), CreateTokenRequest{})
@@ -111,7 +111,7 @@ func TestAChangeThatMayHaveHappenedIsNotSentTwice(t *testing.T) {
 }
 
 func TestAnOrderIsHandedInAgainBecauseTheStateKnowsIt(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	var broke, second atomic.Int32
 	c := mustNew(t, ca.config(ca.serve(hangUp(&broke)), ca.serve(answer(&second, 200, SubmittedOrder{Digest: "aa"}))))
 	got, err := c.SubmitOrder(t.Context(), []byte{1})
@@ -121,7 +121,7 @@ func TestAnOrderIsHandedInAgainBecauseTheStateKnowsIt(t *testing.T) {
 }
 
 func TestANodeThatDidNothingIsPassedOverEvenForAChange(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	for _, code := range []Code{CodeNotReady, CodeNoLeader} {
 		var first, second atomic.Int32
 		c := mustNew(t, ca.config(ca.serve(answer(&first, 503, ErrorBody{Error{Code: code, Message: "no"}})),
@@ -133,7 +133,7 @@ func TestANodeThatDidNothingIsPassedOverEvenForAChange(t *testing.T) {
 }
 
 func TestARefusalIsFinalAndCarriesEverything(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	var first, second atomic.Int32
 	sent := Error{Code: CodeTooFewSignatures, Message: "1 of 2 signatures", Hint: "sign it with another", ReturnCode: 208, ReasonCode: 1}
 	address := ca.serve(answer(&first, 403, ErrorBody{sent}))
@@ -156,7 +156,7 @@ func TestARefusalIsFinalAndCarriesEverything(t *testing.T) {
 }
 
 func TestWhenAllAreNotReadyTheAnswerSaysSo(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	var calls atomic.Int32
 	c := mustNew(t, ca.config(ca.serve(answer(&calls, 503, ErrorBody{Error{Code: CodeNoLeader, Message: "no leader"}})), silent(t)))
 	if _, err := c.Members(t.Context()); !HasCode(err, CodeNoLeader) {
@@ -165,7 +165,7 @@ func TestWhenAllAreNotReadyTheAnswerSaysSo(t *testing.T) {
 }
 
 func TestAnAnswerThatIsNotOurs(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	page := ca.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 404) }))
 	_, err := mustNew(t, ca.config(page)).Members(t.Context())
 	if !HasCode(err, CodeInternal) || !strings.Contains(err.Error(), "404") {
@@ -182,7 +182,7 @@ func TestAnAnswerThatIsNotOurs(t *testing.T) {
 }
 
 func TestCertificatesThatAreRefused(t *testing.T) {
-	ca, foreign := newAuthority(t, "cluster"), newAuthority(t, "foreign")
+	ca, foreign := newCA(t), newCA(t)
 	var calls atomic.Int32
 	ok := answer(&calls, 200, Members{})
 	address := ca.serve(ok)
@@ -196,7 +196,7 @@ func TestCertificatesThatAreRefused(t *testing.T) {
 		want   string
 	}{
 		"the node's, by the CA given":       {wrongCA, "not signed by the CA"},
-		"the node's, for its address":       {ca.config(ca.serveAs(ok, net.IPv4(10, 9, 8, 7))), "for other addresses"},
+		"the node's, for its address":       {ca.config(ca.Serve(ca.IssueFor(net.IPv4(10, 9, 8, 7), "tumbler://node/1"), ok)), "for other addresses"},
 		"this client's, by the node":        {wrongClient, "does not accept this client's certificate"},
 		"the node's, which is a client's":   {clientAsServer(ca, ok), "not valid"},
 		"of one that does not speak TLS":    {ca.config(plain(t)), "does not speak TLS"},
@@ -215,9 +215,8 @@ func TestCertificatesThatAreRefused(t *testing.T) {
 	}
 }
 
-func clientAsServer(ca *authority, handler http.Handler) Config {
-	certFile, keyFile := ca.issue("tumbler://client/mallory", x509.ExtKeyUsageClientAuth, net.IPv4(127, 0, 0, 1))
-	return ca.config(ca.serveWith(certFile, keyFile, handler))
+func clientAsServer(ca testCA, handler http.Handler) Config {
+	return ca.config(ca.Serve(ca.Issue("tumbler://client/mallory", x509.ExtKeyUsageClientAuth), handler))
 }
 
 func plain(t *testing.T) string {
@@ -233,7 +232,7 @@ func plain(t *testing.T) string {
 }
 
 func TestConfigurationsThatCannotWork(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	good := ca.config("localhost:8443")
 	junk := filepath.Join(t.TempDir(), "junk.pem")
 	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
@@ -253,7 +252,7 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 		"no certificate":    {func(c *Config) { c.CertFile = "" }, "tumbler pki client"},
 		"no key":            {func(c *Config) { c.KeyFile = "" }, "go together"},
 		"junk for a key":    {func(c *Config) { c.KeyFile = junk }, junk},
-		"another's own key": {func(c *Config) { _, c.KeyFile = ca.issue("tumbler://client/bob", x509.ExtKeyUsageClientAuth) }, "does not match"},
+		"another's own key": {func(c *Config) { c.KeyFile = ca.Issue("tumbler://client/bob").Key }, "does not match"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := good
@@ -268,7 +267,7 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 }
 
 func TestACallEndsWithItsContext(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	arrived, release := make(chan struct{}, 2), make(chan struct{})
 	address := ca.serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		arrived <- struct{}{}
@@ -289,7 +288,7 @@ func TestACallEndsWithItsContext(t *testing.T) {
 }
 
 func TestWaitingForTheRotationAsksForItsVersion(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	asked := make(chan string, 1)
 	address := ca.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked <- r.URL.String()

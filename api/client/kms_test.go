@@ -50,7 +50,7 @@ func oneKey(w http.ResponseWriter, _ *http.Request) {
 
 func mustKMS(t *testing.T, f *fakeKMS, apiKey string) *KMS {
 	t.Helper()
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	k, err := NewKMS(KMSConfig{Config: Config{Addresses: []string{ca.serve(f)}, CAFile: ca.File}, APIKey: apiKey, Instance: "instance"})
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func TestRefusalsOfTheKeyInterface(t *testing.T) {
 }
 
 func TestAKeyClientNeedsAnAPIKeyAndAnInstance(t *testing.T) {
-	ca := newAuthority(t, "cluster")
+	ca := newCA(t)
 	good := Config{Addresses: []string{"localhost:8443"}, CAFile: ca.File}
 	for _, c := range []KMSConfig{{Config: good, Instance: "i"}, {Config: good, APIKey: "a"}, {APIKey: "a", Instance: "i"}} {
 		var wrong *ConfigError
