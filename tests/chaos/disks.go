@@ -31,6 +31,16 @@ func (n *node) mountSmall() error {
 	return unix.Mount("chaos", n.path("data"), "tmpfs", 0, fmt.Sprintf("size=%dm,mode=700", smallMiB))
 }
 
+// unmountSmall takes the small disks away, with what is on them.
+func (c *cluster) unmountSmall() (errs error) {
+	for _, n := range c.nodes {
+		if isSmall(n.number) {
+			errs = errors.Join(errs, unix.Unmount(n.path("data"), unix.MNT_DETACH))
+		}
+	}
+	return errs
+}
+
 // diskTrouble does one thing after the other to a node's disk.
 func (r *run) diskTrouble(ctx context.Context) error {
 	kind := r.out.Disk % 4

@@ -96,7 +96,7 @@ func inside() error {
 	if err != nil || *keep {
 		fmt.Println("the cluster's folder is", dir)
 	} else {
-		err = os.RemoveAll(dir)
+		err = errors.Join(r.cluster.unmountSmall(), os.RemoveAll(dir))
 	}
 	r.sum()
 	return errors.Join(json.NewEncoder(os.Stdout).Encode(r.out), err)
