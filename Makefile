@@ -25,7 +25,7 @@ export GOFLAGS ?= -buildvcs=false
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-kills keep lint demo chaos leak-test leak-proof up down fuzz bench ci
+.PHONY: help deps build test test-kills keep lint demo model chaos leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ lint: ## check format, and lint (go vet included)
 
 demo: build ## rotate the master key of a cluster of five processes (KEYS=10000)
 	@$(RELEASE) go run $(TAGS) ./tests/demo -keys $(KEYS)
+
+model: deps ## visit every state of the model of a rotation, and see planted bugs found
+	@go test $(TAGS) -count 1 -timeout 30m -v ./tests/model -whole
 
 chaos: deps ## kill, stop and cut off nodes under load until KILLS=200 have died, by SEED=1 (as root)
 	@CGO_ENABLED=0 go build $(TAGS),holdpoints -o bin/tumbler-points ./cli/tumbler

@@ -24,6 +24,8 @@ type Search struct {
 	// InTheEnd searches for runs that do not end as they must, by the formula
 	// that Defines choose; otherwise states are searched.
 	InTheEnd bool
+	// Large says that it is worth the compiler's time.
+	Large bool
 }
 
 // Outcome is what a search came to.
@@ -63,7 +65,10 @@ func (s Search) build(ctx context.Context, dir string) (string, error) {
 	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
-	settings := []string{"-O2", "-w", "-DMEMLIM=" + strconv.Itoa(memory), "-o", "pan", "pan.c"}
+	settings := []string{"-O0", "-w", "-DMEMLIM=" + strconv.Itoa(memory), "-o", "pan", "pan.c"}
+	if s.Large {
+		settings[0] = "-O2"
+	}
 	if s.InTheEnd {
 		settings = append(settings, "-DNOFAIR")
 	} else {

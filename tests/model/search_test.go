@@ -5,52 +5,46 @@ import (
 	"testing"
 )
 
-var whole = flag.Bool("whole", false, "run every search of the model, not only the small ones")
+var whole = flag.Bool("whole", false, "run the large searches of the model too")
 
-// searches are what must be found nowhere. Faults of two kinds at once take most of the time.
-func searches() []struct {
-	name  string
-	small bool
-	Search
-} {
-	type search = struct {
-		name  string
-		small bool
-		Search
+// searches are what finds nothing wrong. The large ones are not part of the short form.
+func searches() map[string]Search {
+	large := func(inTheEnd bool, defines ...string) Search {
+		return Search{Defines: defines, InTheEnd: inTheEnd, Large: true}
 	}
-	return []search{
-		{"a crash", true, Search{Defines: []string{"CHANGES=0"}}},
-		{"another leader", true, Search{Defines: []string{"CRASHES=0"}}},
-		{"a crash and another leader", false, Search{}},
-		{"two crashes", false, Search{Defines: []string{"CRASHES=2", "CHANGES=0"}}},
-		{"a unit that is gone", true, Search{Defines: []string{"CHANGES=0", "GONE=1"}}},
-		{"a spoilt batch", true, Search{Defines: []string{"CHANGES=0", "CREATES=0", "SPOILS=1"}}},
-		{"a held activation", true, Search{Defines: []string{"CHANGES=0", "CREATES=0", "HOLD=1"}}},
-		{"two orders, a crash", false, Search{Defines: []string{"ORDERS=2", "CREATES=0", "CHANGES=0"}}},
-		{"two orders, another leader", false, Search{Defines: []string{"ORDERS=2", "CREATES=0", "CRASHES=0"}}},
-		{"every unit returns: it completes", true, Search{InTheEnd: true, Defines: []string{"ALL_RETURN", "CANCELS=0", "CREATES=0", "CHANGES=0"}}},
-		{"every unit returns, another leader: it completes", false, Search{InTheEnd: true, Defines: []string{"ALL_RETURN", "CANCELS=0"}}},
-		{"all have committed, a quorum returns: it completes", false, Search{InTheEnd: true, Defines: []string{"QUORUM_RETURNS", "CANCELS=0", "GONE=1", "CREATES=0"}}},
-		{"a quorum returns: a cancel ends it", false, Search{InTheEnd: true, Defines: []string{"CANCEL_ENDS", "GONE=1", "CREATES=0"}}},
+	return map[string]Search{
+		"a crash":                                   {Defines: []string{"CHANGES=0"}},
+		"another leader":                            {Defines: []string{"CRASHES=0"}},
+		"a crash, another leader":                   large(false),
+		"two crashes":                               large(false, "CRASHES=2", "CHANGES=0"),
+		"a unit is gone":                            {Defines: []string{"CHANGES=0", "GONE=1"}},
+		"a batch is spoilt":                         large(false, "CHANGES=0", "CREATES=0", "SPOILS=1"),
+		"activation waits":                          {Defines: []string{"CHANGES=0", "CREATES=0", "HOLD=1"}},
+		"two orders, a crash":                       large(false, "ORDERS=2", "CREATES=0", "CHANGES=0"),
+		"two orders, another leader":                large(false, "ORDERS=2", "CREATES=0", "CRASHES=0"),
+		"a crash, every unit returns: it completes": {InTheEnd: true, Defines: []string{"ALL_RETURN", "CANCELS=0", "CREATES=0", "CHANGES=0"}},
+		"a crash, another leader, every unit returns: it completes": large(true, "ALL_RETURN", "CANCELS=0"),
+		"all have committed, a quorum returns: it completes":        large(true, "QUORUM_RETURNS", "CANCELS=0", "GONE=1", "CREATES=0"),
+		"a quorum returns: a cancel ends it":                        large(true, "CANCEL_ENDS", "GONE=1", "CREATES=0"),
 	}
 }
 
 // TestSearches visits every state and finds nothing wrong in any.
 func TestSearches(t *testing.T) {
-	for _, s := range searches() {
-		if !s.small && !*whole {
+	for name, search := range searches() {
+		if search.Large && !*whole {
 			continue
 		}
-		t.Run(s.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			found, err := s.Run(t.Context(), t.TempDir())
+			found, err := search.Run(t.Context(), t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
 			if found.Broken != "" {
 				t.Fatalf("%d states, errors: 1: %s", found.States, found.Broken)
 			}
-			t.Logf("%d states, errors: 0", found.States)
+			t.Logf("%s: %d states, errors: 0", name, found.States)
 		})
 	}
 }
@@ -83,7 +77,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 			if found.Broken == "" {
 				t.Fatalf("%d states, and nobody noticed", found.States)
 			}
-			t.Logf("found after %d states: %s", found.States, found.Broken)
+			t.Logf("%s: found after %d states: %s", bug, found.States, found.Broken)
 		})
 	}
 }
