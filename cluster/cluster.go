@@ -138,7 +138,7 @@ func (c *Cluster) openNetwork() error {
 		return number
 	}
 	for method, handler := range map[string]Handler{
-		methodPropose:   c.members(c.proposeHere),
+		methodPropose:   c.forwarded,
 		methodReadIndex: c.members(c.readIndexHere),
 		methodRemove:    c.members(c.removeHere),
 		methodTransfer:  c.members(c.transferHere),

@@ -53,6 +53,11 @@ type Config struct {
 	// has used already: a join that was cut off is repeated.
 	Admit func(ctx context.Context, number uint32, token string) error
 
+	// Examine, if set, is asked on the leader before a command of some node, itself or another, goes into the log. An answer is
+	// given to that node in the place of the state machine's, and the command is dropped. After an error the command is tried
+	// again, here or on the next leader.
+	Examine func(ctx context.Context, from uint32, data []byte) (answer []byte, err error)
+
 	// Delay, if set, tells the longest that this node's clients have waited lately; 0: there are none. It is told to who asks
 	// for the Load.
 	Delay func() time.Duration
@@ -168,6 +173,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Sizes.LogCache = or(c.Sizes.LogCache, 64)
 	c.Listen = or(c.Listen, c.Address)
 	c.Gossip.Listen = or(c.Gossip.Listen, c.Gossip.Address)
+	if c.Examine == nil {
+		c.Examine = func(context.Context, uint32, []byte) ([]byte, error) { return nil, nil }
+	}
 	if c.Delay == nil {
 		c.Delay = func() time.Duration { return 0 }
 	}

@@ -29,7 +29,7 @@ func (c *Cluster) Propose(ctx context.Context, data, extensions []byte) ([]byte,
 	if len(body) > maxBody {
 		return nil, fmt.Errorf("%w: a proposal of %d bytes, and the limit is %d", ErrTooLarge, len(body), maxBody)
 	}
-	return c.atLeader(ctx, methodPropose, body, c.proposeHere)
+	return c.atLeader(ctx, methodPropose, body, c.proposal(c.cfg.Number))
 }
 
 // A proposal's body is the length of data, big endian, data and extensions.
@@ -53,15 +53,32 @@ func decodeProposal(b []byte) (data, extensions []byte, err error) {
 	return b[:n:n], b[n:], nil
 }
 
-// proposeHere gives the command to Raft, if this node leads.
-func (c *Cluster) proposeHere(ctx context.Context, body []byte) ([]byte, error) {
-	data, extensions, err := decodeProposal(body)
-	if err != nil {
-		return nil, err
+// forwarded gives another node's command to Raft.
+func (c *Cluster) forwarded(ctx context.Context, peer uint32, body []byte) ([]byte, error) {
+	return c.members(c.proposal(peer))(ctx, peer, body)
+}
+
+// proposal is the request that gives a command of some node to Raft.
+func (c *Cluster) proposal(from uint32) local {
+	return func(ctx context.Context, body []byte) ([]byte, error) {
+		data, extensions, err := decodeProposal(body)
+		if err != nil {
+			return nil, err
+		}
+		if c.raft.State() != raft.Leader {
+			return nil, errNotLeader
+		}
+		if answer, err := c.cfg.Examine(ctx, from, data); err != nil {
+			return nil, fmt.Errorf("%w: %w", errNotLeader, err) // whoever leads next may be able to
+		} else if answer != nil {
+			return answer, nil
+		}
+		return c.apply(ctx, data, extensions)
 	}
-	if c.raft.State() != raft.Leader {
-		return nil, errNotLeader
-	}
+}
+
+// apply has Raft agree on a command.
+func (c *Cluster) apply(ctx context.Context, data, extensions []byte) ([]byte, error) {
 	future := c.raft.ApplyLog(raft.Log{Data: data, Extensions: extensions}, enqueueTimeout)
 	if err := wait(ctx, future); err != nil {
 		return nil, c.raftError(err)

@@ -1,5 +1,6 @@
 // Package converge brings a crypto unit to what the replicated state wants of
-// it, and speaks for the unit to the state.
+// it, speaks for the unit to the state, and looks at what others say of theirs
+// before the state believes it.
 //
 // It promises: the unit says one thing at a time, and the next only after the
 // state has answered; a step is taken on what this node has applied, and taken

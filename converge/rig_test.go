@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"tumbler/cryptounit"
@@ -36,6 +37,7 @@ type rig struct {
 	list  order.Administrators
 	nodes []*rigged
 	order uint64
+	meet  func(fsm.Command) // if set, is told of each command before it is proposed
 }
 
 // rigged is one unit and what speaks for it.
@@ -127,18 +129,50 @@ func (n *rigged) Propose(_ context.Context, c fsm.Command) (fsm.Result, error) {
 
 func (*rigged) ReadIndex(context.Context) error { return nil }
 
+// propose has the leader put a command into the log, as whoever it comes from.
 func (r *rig) propose(c fsm.Command) (fsm.Result, error) {
+	r.t.Helper()
+	if r.meet != nil {
+		r.meet(c)
+	}
+	data := r.encode(c)
+	answer, err := r.examiner().Examine(r.t.Context(), 2, data)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if answer != nil {
+		return fsm.DecodeResult(answer)
+	}
+	return r.apply(data)
+}
+
+func (r *rig) examiner() *Examiner { return &Examiner{r.store, hclog.NewNullLogger()} }
+
+func (r *rig) encode(c fsm.Command) []byte {
 	r.t.Helper()
 	data, err := fsm.Encode(c, fsm.NewRequestID(r.index))
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return data
+}
+
+func (r *rig) apply(data []byte) (fsm.Result, error) {
+	r.t.Helper()
 	r.index++
 	answer, answered := r.store.Apply(&raft.Log{Index: r.index, Term: 1, Type: raft.LogCommand, Data: data}).([]byte)
 	if !answered {
-		r.t.Fatalf("%T stopped the store", c)
+		r.t.Fatalf("entry %d stopped the store", r.index)
 	}
 	return fsm.DecodeResult(answer)
+}
+
+// believe has the state take what a leader whose host lies puts into the log.
+func (r *rig) believe(c fsm.Command) {
+	r.t.Helper()
+	if _, err := r.apply(r.encode(c)); err != nil {
+		r.t.Fatalf("%T: %v", c, err)
+	}
 }
 
 func (r *rig) must(c fsm.Command) {

@@ -123,5 +123,8 @@ func (s *Speaker) disown(ctx context.Context, known fsm.Unit) error {
 	_, err = s.config.Log.Propose(ctx, &fsm.DisownStatement{
 		Number: known.Number, Identity: known.Identity, Stated: sha256.Sum256(known.Stated), Report: der, At: s.now(),
 	})
+	if errors.Is(err, fsm.ErrStatementConflict) {
+		return nil // it is disowned already; what the state holds now is judged when it refuses something
+	}
 	return err
 }

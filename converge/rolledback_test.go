@@ -45,7 +45,7 @@ func TestANodeFindsThatItsUnitWasRolledBack(t *testing.T) {
 	// A lie makes the state forget what the unit was at. Its statements remain.
 	known := r.known(1)
 	forged := forge(t, known.Identity, 1, &order.Statement{Kind: order.ReportOnly, Generation: 1, Report: report(t, known.Report)})
-	r.must(&fsm.DisownStatement{Number: 1, Identity: known.Identity, Stated: sha256.Sum256(known.Stated), Report: forged})
+	r.believe(&fsm.DisownStatement{Number: 1, Identity: known.Identity, Stated: sha256.Sum256(known.Stated), Report: forged})
 	ends("at its start, after a lie", atStart)
 
 	n.putBack(newer)
@@ -64,7 +64,7 @@ func TestNobodyElseMakesAUnitLookRolledBack(t *testing.T) {
 		t.Helper()
 		known := r.known(1)
 		forged := forge(t, known.Identity, 1, &order.Statement{Kind: order.ReportOnly, Generation: high, Report: report(t, known.Report)})
-		r.must(&fsm.RegisterUnit{Number: 1, Identity: known.Identity, Role: known.Role, Report: forged})
+		r.believe(&fsm.RegisterUnit{Number: 1, Identity: known.Identity, Role: known.Role, Report: forged})
 		if now := r.known(1).Generation; now != high {
 			t.Fatalf("the lie is not believed: %d", now)
 		}
@@ -96,7 +96,7 @@ func TestNobodyElseMakesAUnitLookRolledBack(t *testing.T) {
 	rotation := r.rotation()
 	pattern := n.unit.Status().Registers.NewPattern
 	forged := forge(t, r.known(2).Identity, 2, &order.Statement{Kind: order.Committed, Generation: high, Order: order.Digest(rotation.Order), Pattern: pattern})
-	r.must(&fsm.SubmitStatement{Statement: forged})
+	r.believe(&fsm.SubmitStatement{Statement: forged})
 	other := r.nodes[1]
 	if err := other.speaker.CheckGeneration(t.Context()); err != nil || other.failed != nil || r.known(2).Generation == high {
 		t.Errorf("a forged statement: %v, its node ends: %v", err, other.failed)

@@ -129,6 +129,19 @@ func Encode(command Command, request RequestID) ([]byte, error) {
 	return data, err
 }
 
+// KindOf tells the kind of an encoded command by its first bytes; 0 if it is none. Only Decode tells whether it is one.
+func KindOf(data []byte) Kind {
+	switch { // an array of five whose first number is the format; a kind from 24 on has a byte of its own
+	case len(data) < 4 || data[0] != 0x85 || data[1] != envelopeFormat:
+		return 0
+	case data[2] == 0x18:
+		return Kind(data[3])
+	case data[2] < 0x18:
+		return Kind(data[2])
+	}
+	return 0
+}
+
 // Decode is the inverse of Encode and refuses everything else: ErrUndecodable.
 func Decode(data []byte) (Command, RequestID, error) {
 	var e envelope
@@ -182,6 +195,9 @@ func encodeResult(r Result, err error) ([]byte, error) {
 	}
 	return encoding.Marshal(r)
 }
+
+// EncodeRefusal gives the answer to a command that is refused before it is in the log.
+func EncodeRefusal(r *Refusal) ([]byte, error) { return encodeResult(Result{}, r) }
 
 // DecodeResult reads what Apply answered. A refusal is the error, a *Refusal; the result's Index is then that of the
 // refused entry.

@@ -63,6 +63,9 @@ func TestCommandsAreForever(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&b, "%d %s %s\n", c.Kind(), reflect.TypeOf(c).Elem().Name(), hex.EncodeToString(data))
+		if kind := KindOf(data); kind != c.Kind() {
+			t.Errorf("by its first bytes %T is %d", c, kind)
+		}
 		again, request, err := Decode(data)
 		if err != nil || !reflect.DeepEqual(again, c) || request != (RequestID{7: 42, 23: 43}) {
 			t.Errorf("%T comes back as %+v, %v", c, again, err)

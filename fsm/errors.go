@@ -90,6 +90,7 @@ const (
 	codeRotationCancelled  Code = 47
 	codeApprovalMalformed  Code = 48
 	codeApproval           Code = 49
+	codeSignature          Code = 50
 	codePartitionUnknown   Code = 60
 	codeStaleLease         Code = 61
 	codeStalePass          Code = 62
@@ -164,6 +165,9 @@ var (
 	ErrRotationCancelled  = &Refusal{Code: codeRotationCancelled}
 	ErrApprovalMalformed  = &Refusal{Code: codeApprovalMalformed}
 	ErrApproval           = &Refusal{Code: codeApproval}
+	// ErrSignature is of who puts commands into the log: the state itself
+	// looks at no signature.
+	ErrSignature = &Refusal{Code: codeSignature}
 
 	// Rewrap.
 	ErrPartitionUnknown = &Refusal{Code: codePartitionUnknown}
@@ -241,6 +245,7 @@ var refusalText = map[Code]string{
 	codeRotationCancelled:   "the rotation has been cancelled",
 	codeApprovalMalformed:   "the approval is malformed",
 	codeApproval:            "the approval is not asked for, or names another pattern",
+	codeSignature:           "it is not signed by those whom it names",
 	codePartitionUnknown:    "no such partition",
 	codeStaleLease:          "the partition's lease has moved",
 	codeStalePass:           "the partition is in another pass",

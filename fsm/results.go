@@ -60,7 +60,7 @@ func (r *results) recall(from reader, request RequestID, index uint64) (answer [
 		err := get(from, space(spaceResult, u64(at)), &record)
 		return record.Answer, true, err
 	}
-	if request.since() < r.forgotten {
+	if request.Since() < r.forgotten {
 		answer, err := encodeResult(Result{Index: index}, ErrOutcomeUnknown)
 		return answer, true, err
 	}

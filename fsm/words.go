@@ -152,6 +152,7 @@ func NewRequestID(applied uint64) RequestID {
 	return r
 }
 
-func (r RequestID) since() uint64 { return binary.BigEndian.Uint64(r[:]) }
+// Since is that index.
+func (r RequestID) Since() uint64 { return binary.BigEndian.Uint64(r[:]) }
 
 func (r RequestID) String() string { return hex.EncodeToString(r[:]) }

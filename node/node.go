@@ -190,9 +190,10 @@ func (n *Node) clusterConfig(dir string, store *fsm.Store) (cluster.Config, erro
 		Recover: func(d cluster.Durable) error {
 			return store.Recover(d.Snapshot, d.SnapshotIndex, d.LastIndex)
 		},
-		Admit:  n.admit,
-		Delay:  n.waits.slowest,
-		Logger: n.log.Named("cluster"),
+		Admit:   n.admit,
+		Examine: (&converge.Examiner{Store: store, Logger: n.log.Named("examiner")}).Examine,
+		Delay:   n.waits.slowest,
+		Logger:  n.log.Named("cluster"),
 	}, nil
 }
 

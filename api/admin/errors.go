@@ -117,6 +117,7 @@ var refusals = map[fsm.Code]mapping{
 	fsm.ErrUnitRemoved.Code:                 {code: "unit_removed"},
 	fsm.ErrApprovalMalformed.Code:           {code: client.CodeInvalidOrder},
 	fsm.ErrApproval.Code:                    {code: client.CodePatternMismatch, hint: hintRead},
+	fsm.ErrSignature.Code:                   {code: client.CodeInvalidSignature, hint: "sign it again with an administrator's key"},
 	fsm.ErrRotationCancelled.Code:           {code: "rotation_cancelled"},
 	fsm.ErrNotRewrapping.Code:               {code: "not_rewrapping", hint: hintRead},
 	fsm.ErrNotAwaited.Code:                  {code: "not_awaited", hint: hintRead},
