@@ -3,6 +3,7 @@ package fsm
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -99,7 +100,7 @@ func TestRepeatedProposal(t *testing.T) {
 	}
 	s.want(nil, &RevokeToken{ID: ID{1}})
 	for range 2 {
-		if again, err := s.as(made, token(1)); err != nil || again != first {
+		if again, err := s.as(made, token(1)); err != nil || !reflect.DeepEqual(again, first) {
 			t.Fatalf("%+v and %+v, %v", first, again, err)
 		}
 		if _, err := s.as(refused, token(1)); !errors.Is(err, ErrTokenExists) {

@@ -90,24 +90,12 @@ func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch,
 		}
 		b = s.db.NewIndexedBatch()
 	}
-	t := &tx{from: b, control: s.control, index: log.Index, smallTable: s.config.SmallTable, digest: func() [32]byte { return s.digestOf(log) }}
-	result, refusal := t.dispatch(command, log.Extensions)
-	if err := t.end(); err != nil {
+	result, refusal, b, err := s.judge(b, command, log)
+	if group, ok := command.(*Group); ok && err == nil && refusal == nil {
+		result.Grouped, err = s.judgeEach(b, group, log)
+	}
+	if err != nil {
 		return nil, b, err
-	}
-	result.Index = log.Index
-	var stop *Refusal
-	if refusal != nil && !errors.As(refusal, &stop) {
-		return nil, b, refusal
-	}
-	if refusal == nil {
-		if b, err = s.withTable(b, t, command, log); err != nil {
-			return nil, b, err
-		}
-		if err := t.write(b); err != nil {
-			return nil, b, err
-		}
-		s.control = t.control
 	}
 	answer, err := encodeResult(result, refusal)
 	if err != nil {
@@ -128,6 +116,31 @@ func (s *Store) applyOne(b *pebble.Batch, log *raft.Log) ([]byte, *pebble.Batch,
 		b = s.db.NewIndexedBatch()
 	}
 	return answer, b, nil
+}
+
+// judge has the state decide on one command, and adds to the batch what it changes if it is accepted.
+func (s *Store) judge(b *pebble.Batch, command Command, log *raft.Log) (Result, *Refusal, *pebble.Batch, error) {
+	t := &tx{from: b, control: s.control, index: log.Index, smallTable: s.config.SmallTable, digest: func() [32]byte { return s.digestOf(log) }}
+	result, err := t.dispatch(command, log.Extensions)
+	if ended := t.end(); ended != nil {
+		return result, nil, b, ended
+	}
+	result.Index = log.Index
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return result, refusal, b, nil
+	}
+	if err != nil {
+		return result, nil, b, err
+	}
+	if b, err = s.withTable(b, t, command, log); err != nil {
+		return result, nil, b, err
+	}
+	if err := t.write(b); err != nil {
+		return result, nil, b, err
+	}
+	s.control = t.control
+	return result, nil, b, nil
 }
 
 // withTable has an accepted entry's table wait for its ingestion. Tables of entries that follow each other are ingested at once,
@@ -221,6 +234,8 @@ func (t *tx) dispatch(command Command, table []byte) (Result, error) {
 		return t.paceRewrap(c)
 	case *DisownStatement:
 		return t.disownStatement(c)
+	case *Group:
+		return t.group(c)
 	}
 	return Result{}, fmt.Errorf("%w: %T", ErrUndecodable, command)
 }

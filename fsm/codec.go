@@ -3,7 +3,6 @@ package fsm
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
@@ -110,6 +109,8 @@ func newCommand(kind Kind) Command {
 		return new(CreateKeys)
 	case KindDisownStatement:
 		return new(DisownStatement)
+	case KindGroup:
+		return new(Group)
 	}
 	return nil
 }
@@ -183,14 +184,20 @@ type Result struct {
 	Cursor  uint64 `cbor:"5,keyasint"` // of the partition after a batch
 	Code    Code   `cbor:"6,keyasint"` // of the refusal; 0 when accepted
 	Detail  string `cbor:"7,keyasint"`
+	// Grouped is what each command of a Group was answered, in their order.
+	Grouped []Result `cbor:"8,keyasint,omitempty"`
 }
 
-func encodeResult(r Result, err error) ([]byte, error) {
-	if err != nil {
-		var refusal *Refusal
-		if !errors.As(err, &refusal) {
-			return nil, err
-		}
+// Refused is the *Refusal that a result is, or nil.
+func (r *Result) Refused() error {
+	if r.Code == 0 {
+		return nil
+	}
+	return &Refusal{Code: r.Code, Detail: r.Detail}
+}
+
+func encodeResult(r Result, refusal *Refusal) ([]byte, error) {
+	if refusal != nil {
 		r = Result{Index: r.Index, Code: refusal.Code, Detail: refusal.Detail}
 	}
 	return encoding.Marshal(r)
@@ -206,8 +213,5 @@ func DecodeResult(answer []byte) (Result, error) {
 	if err := decoding.Unmarshal(answer, &r); err != nil {
 		return r, fmt.Errorf("the answer of the state cannot be read: %w", err)
 	}
-	if r.Code != 0 {
-		return r, &Refusal{Code: r.Code, Detail: r.Detail}
-	}
-	return r, nil
+	return r, r.Refused()
 }

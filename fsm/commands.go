@@ -32,6 +32,7 @@ const (
 	KindPaceRewrap        Kind = 25
 	KindCreateKeys        Kind = 26
 	KindDisownStatement   Kind = 27
+	KindGroup             Kind = 28
 )
 
 // A Command is a log entry's meaning. The implementations are the pointers to

@@ -12,7 +12,9 @@ import (
 // Level 2: PaceRewrap, CreateKeys; orders of the kinds administrators and destroy-retired, and the list of retired keys.
 //
 // Level 3: DisownStatement, and what brought a unit to its generation is kept.
-const FeatureLevel = 3
+//
+// Level 4: Group.
+const FeatureLevel = 4
 
 // LevelOf is the feature level that a cluster must have before a command may be proposed.
 func LevelOf(kind Kind) uint32 {
@@ -20,9 +22,11 @@ func LevelOf(kind Kind) uint32 {
 	case kind <= KindRemoveUnit:
 		return 1
 	case kind <= KindCreateKeys:
-		return 2
+		return levelRetired
+	case kind <= KindDisownStatement:
+		return levelStated
 	}
-	return levelStated
+	return levelGroup
 }
 
 // allowed refuses a command of a level that the cluster does not have yet.
@@ -33,6 +37,9 @@ func (t *tx) allowed(command Command) error {
 	}
 	return nil
 }
+
+// levelGroup is where commands share entries.
+const levelGroup = 4
 
 // levelStated is where Unit.Stated is kept.
 const levelStated = 3

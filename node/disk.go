@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,9 +15,7 @@ import (
 
 	"tumbler/api/client"
 	"tumbler/cluster"
-	"tumbler/fsm"
 	"tumbler/holdpoint"
-	"tumbler/kms"
 )
 
 // diskLook is how often the space that is left is measured, and told to others.
@@ -228,28 +225,4 @@ func (d *disk) handle(c *cluster.Cluster) {
 		return json.Marshal(d.own)
 	})
 	c.Handle(callRooms, func(context.Context, uint32, []byte) ([]byte, error) { return json.Marshal(d.rooms()) })
-}
-
-// roomyProposer refuses new keys while this node's disk, or its leader's, is below the low mark.
-type roomyProposer struct {
-	*replica
-	disk  *disk
-	waits *waits
-}
-
-func (p roomyProposer) Propose(ctx context.Context, command fsm.Command) (fsm.Result, error) {
-	switch command.(type) {
-	case *fsm.CreateKey, *fsm.CreateKeys, *fsm.AddKeyVersion:
-		leader, _ := p.cluster.Leader()
-		for _, number := range []uint32{p.disk.config.Number, leader} {
-			if r, known := p.disk.of(number); known && r.Low {
-				return fsm.Result{}, &kms.Error{Code: kms.ErrNoRoom.Code,
-					Detail: fmt.Sprintf("the disk of node %d is nearly full, and nothing was done: make room there, then try again", number)}
-			}
-		}
-	}
-	if _, bulk := command.(*fsm.CreateKeys); !bulk { // which takes long however idle the cluster is
-		defer p.waits.begin()()
-	}
-	return p.replica.Propose(ctx, command)
 }

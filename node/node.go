@@ -121,7 +121,7 @@ func start(config Config, failed chan error) (n *Node, err error) {
 	n.calls.handle()
 	n.cluster.Handle(callDiffers, n.differ)
 	n.keys, err = kms.New(kms.Config{
-		Proposer: roomyProposer{n.replica, n.disk, n.waits}, Reader: keyReader{n.replica, n.waits}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")},
+		Proposer: newKeyProposer(n.replica, n.disk, n.waits), Reader: keyReader{n.replica, n.waits}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")},
 	})
 	if err != nil {
 		return nil, errors.Join(err, n.close())

@@ -52,7 +52,7 @@ func TestWhatClientsWaitForIsTold(t *testing.T) {
 	if err := n.cluster.Bootstrap(ctx); err != nil {
 		t.Fatal(err)
 	}
-	propose := roomyProposer{n.replica, n.disk, n.waits}.Propose
+	propose := newKeyProposer(n.replica, n.disk, n.waits).Propose
 	for _, c := range []struct {
 		what  string
 		call  func() error
