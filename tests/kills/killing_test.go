@@ -33,6 +33,7 @@ func (k *killing) kill(r role, s state, o outcome) {
 	}
 	status := k.c.WaitState(s.name)
 	victims := k.victims(r, status)
+	k.each(victims, s, "before the kill") // one that is behind would be killed in an earlier state
 	k.c.Kill(victims...)
 	k.kills++
 	for _, v := range victims {
@@ -41,7 +42,7 @@ func (k *killing) kill(r role, s state, o outcome) {
 		}
 	}
 	k.c.Start(victims...)
-	k.c.WaitRotation(victims[0], "the rotation to be still "+s.name, func(now client.RotationStatus) bool { return now.State == s.name })
+	k.each(victims[:1], s, "after the kill")
 
 	if o == cancelled && s.name != client.StateCancelling {
 		k.cancel()
@@ -60,6 +61,14 @@ func (k *killing) kill(r role, s state, o outcome) {
 		k.t.Fatalf("of %d keys %d were verified", after.Keys.Total, after.Keys.Verified)
 	}
 	k.c.MustHold(after.PatternAfter)
+}
+
+// each waits until each node sees the rotation in the state.
+func (k *killing) each(nodes []uint32, s state, when string) {
+	k.t.Helper()
+	for _, n := range nodes {
+		k.c.WaitRotation(n, "the rotation to be "+s.name+" "+when, func(now client.RotationStatus) bool { return now.State == s.name })
+	}
 }
 
 // hold has units wait at the state's hold point.
