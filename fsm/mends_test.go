@@ -89,6 +89,25 @@ func TestSettledOnlyWhatNobodyOpens(t *testing.T) {
 	w.until(StateComplete)
 }
 
+// TestWhatWasSetAsideIsInQuestionNoMore: a unit that read a blob before it was set aside says too late that it does not open.
+// Nobody else would answer for it, and the rotation would wait for ever.
+func TestWhatWasSetAsideIsInQuestionNoMore(t *testing.T) {
+	w := rotating(t, 2)
+	w.doesNotOpen(1, 1, 2, 3)
+	r, _, _ := w.evidence()
+	s, err := w.units[0].CannotOpen(order.Digest(r.Order), 1, w.spoiled(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.must(w.order(order.Settle, w.settling(1)))
+	w.refuses(t, refusal{"it was set aside", w.statement(s, nil), ErrBlobUnknown})
+	if r, _, _ := w.evidence(); len(r.Bad) > 0 {
+		t.Errorf("in question: %v", r.Bad)
+	}
+	w.rewrap(1, 2)
+	w.until(StateComplete)
+}
+
 // TestAskedAgainAfterARepair: a blob that was repaired and then fails again, with the same bytes, is in question again; what
 // a unit said before, brought once more, asks nothing.
 func TestAskedAgainAfterARepair(t *testing.T) {

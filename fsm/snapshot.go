@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -134,11 +135,21 @@ func (s *Store) replace(fill func(folder string) error) error {
 	if err := s.openFolder(next); err != nil {
 		return s.fail(err)
 	}
-	views.Wait() // they are short
-	if err := was.Close(); err != nil {
-		return s.fail(err)
+	s.former.Go(func() { s.leave(was, views, filepath.Join(s.config.Dir, old)) })
+	return nil
+}
+
+// leave closes and removes a former store once no view of it is open. Nothing waits for that but Close: who holds a view open may
+// be waiting for an entry, which comes after the restore.
+func (s *Store) leave(was *pebble.DB, views *sync.WaitGroup, path string) {
+	views.Wait()
+	err := was.Close()
+	if err == nil {
+		err = holdpoint.Step("store-former-removal", func() error { return s.config.FS.RemoveAll(path) })
 	}
-	return holdpoint.Step("store-former-removal", func() error { return files.RemoveAll(filepath.Join(s.config.Dir, old)) })
+	if err != nil {
+		_ = s.fail(fmt.Errorf("leaving the former store: %w", err))
+	}
 }
 
 // checkFolder refuses a store that is another cluster's.

@@ -159,6 +159,37 @@ func TestBrokenArchiveChangesNothing(t *testing.T) {
 	w.createKey(3) // and it goes on
 }
 
+// TestARestoreWaitsForNoView: who holds a view open may be waiting for an entry that comes after the restore. What the view shows
+// stays until it is closed, and no longer.
+func TestARestoreWaitsForNoView(t *testing.T) {
+	w, kept := filled(t)
+	w.createKey(2)
+	behind := openStore(t, t.TempDir())
+	apply(t, behind, w.log[:1])
+	view, err := behind.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, at := behind.folder, view.Index()
+	if err := behind.Restore(archive(t, kept)); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, behind, w.log)
+	if behind.AppliedIndex() != w.store.AppliedIndex() || view.Index() != at {
+		t.Errorf("it is at %d, the log at %d, the view at %d", behind.AppliedIndex(), w.store.AppliedIndex(), view.Index())
+	}
+	if _, err := view.Digest(); err != nil {
+		t.Error(err)
+	}
+	view.Close()
+	if err := behind.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(behind.config.Dir, folder)); !os.IsNotExist(err) {
+		t.Errorf("the former store is still there: %v", err)
+	}
+}
+
 // TestTableIsLinked: a table that lies beside the log is linked, and one that does not is written.
 func TestTableIsLinked(t *testing.T) {
 	w := newWorld(t, 2, 1)

@@ -63,6 +63,8 @@ type Store struct {
 	advanced  chan struct{} // closed when published.index changes
 	digests   map[uint64]*digestAt
 	stopped   error
+
+	former sync.WaitGroup // stores that were left and are not closed yet
 }
 
 // published is what views and waiters see: the state at the last commit.
@@ -224,6 +226,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	views.Wait()
+	s.former.Wait()
 	err := db.Close()
 	s.cache.Unref()
 	return err
