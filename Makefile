@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 KEYS ?= 10000
 bench: KEYS = 1000000
 KILLS ?= 200
+SEEDS ?= 10000
 SEED ?= 1
 FUZZTIME ?= 10s
 BENCH ?= .
@@ -25,7 +26,7 @@ export GOFLAGS ?= -buildvcs=false
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-kills keep lint demo model chaos leak-test leak-proof up down fuzz bench ci
+.PHONY: help deps build test test-kills keep lint demo model sim chaos leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,10 @@ demo: build ## rotate the master key of a cluster of five processes (KEYS=10000)
 
 model: deps ## visit every state of the model of a rotation, and see planted bugs found
 	@go test $(TAGS) -count 1 -timeout 30m -v ./tests/model -whole
+
+sim: ## rotate in SEEDS=10000 simulated clusters, from SEED=1 on, under every fault; a JSON object at the end
+	@CGO_ENABLED=0 go build $(TAGS) -o bin/sim ./tests/sim
+	@bin/sim -seeds $(SEEDS) -seed $(SEED)
 
 chaos: deps ## kill, stop and cut off nodes under load until KILLS=200 have died, by SEED=1 (as root)
 	@CGO_ENABLED=0 go build $(TAGS),holdpoints -o bin/tumbler-points ./cli/tumbler

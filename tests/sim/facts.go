@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+
+	"tumbler/cryptounit/masterkey"
+	"tumbler/cryptounit/order"
+	"tumbler/fsm"
+)
+
+// facts are what really happened, noted where it happened: what the invariants are judged by. Nothing of the product reads them.
+type facts struct {
+	views   map[uint64]*fsm.View // of the replica that nothing befalls, by index, as long as some node may come to it
+	digests map[uint64][32]byte
+	// blobs are the bytes of each number in each epoch that was the current one.
+	blobs map[uint64]map[uint64][]byte
+	// unopened are blobs of which no unit that was up held the master key.
+	unopened []func() error
+	spokenAt map[order.Identity]uint64
+	heardAt  map[order.Identity]uint64
+	// patterns are those that units held in their new register, by the order.
+	patterns  map[order.Digest]map[masterkey.Pattern]bool
+	known     map[masterkey.Pattern]bool // of every master key there was
+	cancelled map[order.Digest]bool
+	writers   map[pass]map[uint32]bool
+	verifiers map[pass]map[uint32]bool
+	covers    map[fsm.Digest]uint64 // 1..N of an order, as it was verified
+	said      map[saying]map[uint32]bool
+	aside     map[uint64]bool // blobs that a quorum set aside
+	garbage   map[uint64]bool // blobs that no unit opens, by their number
+	completed fsm.Digest
+}
+
+// pass is one pass of a partition under an order.
+type pass struct {
+	order     fsm.Digest
+	partition uint32
+	pass      uint32
+}
+
+// saying is a kind of statement under an order.
+type saying struct {
+	order fsm.Digest
+	kind  order.StatementKind
+}
+
+func newFacts() *facts {
+	return &facts{
+		views: map[uint64]*fsm.View{}, digests: map[uint64][32]byte{}, blobs: map[uint64]map[uint64][]byte{},
+		spokenAt: map[order.Identity]uint64{}, heardAt: map[order.Identity]uint64{}, patterns: map[order.Digest]map[masterkey.Pattern]bool{}, known: map[masterkey.Pattern]bool{},
+		cancelled: map[order.Digest]bool{}, writers: map[pass]map[uint32]bool{}, verifiers: map[pass]map[uint32]bool{}, covers: map[fsm.Digest]uint64{},
+		said: map[saying]map[uint32]bool{}, aside: map[uint64]bool{}, garbage: map[uint64]bool{},
+	}
+}
+
+// clone is the same facts, for another world that goes on from here.
+func (f *facts) clone() *facts {
+	c := newFacts()
+	for epoch, blobs := range f.blobs {
+		c.blobs[epoch] = maps.Clone(blobs)
+	}
+	c.spokenAt, c.heardAt, c.known = maps.Clone(f.spokenAt), maps.Clone(f.heardAt), maps.Clone(f.known)
+	return c
+}
+
+// maxViews is how far a replica may be behind and still be compared.
+const maxViews = 48
+
+func (f *facts) keepView(index uint64, view *fsm.View) {
+	f.views[index] = view
+	if old := f.views[index-maxViews]; old != nil {
+		old.Close()
+		delete(f.views, index-maxViews)
+	}
+}
+
+// digest is that of the state at an index, if it is still known.
+func (f *facts) digest(index uint64) (sum [32]byte, known bool, err error) {
+	if sum, known = f.digests[index]; known {
+		return sum, true, nil
+	}
+	view := f.views[index]
+	if view == nil {
+		return sum, false, nil
+	}
+	sum, err = view.Digest()
+	f.digests[index] = sum
+	return sum, err == nil, err
+}
+
+func (f *facts) close() {
+	for _, v := range f.views {
+		v.Close()
+	}
+	f.views = nil
+}
+
+func note[K comparable](of map[K]map[uint32]bool, k K, unit uint32) {
+	if of[k] == nil {
+		of[k] = map[uint32]bool{}
+	}
+	of[k][unit] = true
+}
+
+// spoke notes what leaves a node of its unit's statements.
+func (f *facts) spoke(n *node, data []byte) {
+	kind := fsm.KindOf(data)
+	if kind != fsm.KindSubmitStatement && kind != fsm.KindRegisterUnit {
+		return
+	}
+	command, _, err := fsm.Decode(data)
+	if err != nil {
+		return
+	}
+	if s, identity, _ := statementOf(command); s != nil {
+		f.spokenAt[identity] = max(f.spokenAt[identity], s.Generation)
+	}
+}
+
+// statementOf is what a command says that a unit signed.
+func statementOf(command fsm.Command) (*order.Statement, order.Identity, *order.SignedStatement) {
+	var der []byte
+	switch c := command.(type) {
+	case *fsm.SubmitStatement:
+		der = c.Statement
+	case *fsm.RegisterUnit:
+		der = c.Report
+	case *fsm.DisownStatement:
+		der = c.Report
+	}
+	signed, err := order.DecodeSignedStatement(der)
+	if err != nil {
+		return nil, order.Identity{}, nil
+	}
+	s, err := signed.Decode()
+	if err != nil {
+		return nil, order.Identity{}, nil
+	}
+	return s, signed.Identity, signed
+}
+
+// signed notes an order that administrators signed.
+func (f *facts) signed(o *order.Order) {
+	if o.Kind == order.Cancel {
+		f.cancelled[o.Subject.Order] = true
+	}
+}
+
+// took notes what an accepted entry means, as far as it is signed by those whom it names.
+func (f *facts) took(e *entry, from *node) {
+	switch c := e.command.(type) {
+	case *fsm.SubmitStatement, *fsm.RegisterUnit, *fsm.DisownStatement:
+		s, identity, signed := statementOf(c)
+		if s == nil {
+			return
+		}
+		if _, err := signed.Verify(identity); err != nil {
+			return
+		}
+		f.heardAt[identity] = max(f.heardAt[identity], s.Generation)
+		note(f.said, saying{fsm.Digest(s.Order), s.Kind}, s.Unit)
+		if v := s.Verification; v != nil {
+			note(f.verifiers, pass{fsm.Digest(s.Order), v.Partition, v.Pass}, s.Unit)
+			f.covers[fsm.Digest(s.Order)] = v.Last
+		}
+	case *fsm.PutBatch:
+		if from != nil {
+			note(f.writers, pass{c.Order, c.Partition, c.Pass}, from.number)
+		}
+	case *fsm.AssignPartitions:
+		for _, a := range c.Assignments {
+			if a.Reset {
+				f.void(c.Order, a.Partition)
+			}
+		}
+	case *fsm.SubmitOrder:
+		f.ordered(c)
+	case *fsm.CreateKey:
+		f.brought(e, c.Material)
+	case *fsm.AddKeyVersion:
+		f.brought(e, c.Material)
+	}
+}
+
+// ordered notes what a quorum set aside.
+func (f *facts) ordered(c *fsm.SubmitOrder) {
+	signed, err := order.DecodeSignedOrder(c.Order)
+	if err != nil {
+		return
+	}
+	if o, err := signed.Decode(); err == nil && o.Kind == order.Settle {
+		for _, b := range o.Subject.Blobs {
+			f.aside[b.Number] = true
+			last := f.covers[fsm.Digest(o.Subject.Order)]
+			for p := range order.Partitions(last) {
+				if from, to, _ := order.PartitionRange(last, p); b.Number >= from && b.Number <= to {
+					f.void(fsm.Digest(o.Subject.Order), p)
+				}
+			}
+		}
+	}
+}
+
+// void: what was verified of a partition so far is to be verified again.
+func (f *facts) void(digest fsm.Digest, partition uint32) {
+	maps.DeleteFunc(f.verifiers, func(p pass, _ map[uint32]bool) bool { return p.order == digest && p.partition == partition })
+}
+
+// brought notes a blob that no unit will open: who made it says so by its last byte.
+func (f *facts) brought(e *entry, m fsm.Material) {
+	if bytes.HasSuffix(m.Blobs[0].Blob, spoiltTail) {
+		f.garbage[e.result.Blob] = true
+	}
+}
+
+// spoiltTail ends blobs that a client's node spoilt before it proposed them.
+var spoiltTail = []byte("spoilt")

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestTheRotationUnderEveryFault is a short form of `make sim`.
+func TestTheRotationUnderEveryFault(t *testing.T) {
+	out, _, err := run(1, 50, os.Stderr)
+	if err != nil || out.Violations > 0 {
+		t.Fatalf("%d violations, of seeds %v: %v", out.Violations, out.Failed, err)
+	}
+	if out.Faults == 0 || out.Rotations <= int(out.Seeds) {
+		t.Errorf("%d faults, %d rotations: the worlds do not do what they are for", out.Faults, out.Rotations)
+	}
+}
+
+// TestASeedReplays: the same seed does the same, and so does the list of its events.
+func TestASeedReplays(t *testing.T) {
+	for seed := uint64(100); seed < 110; seed++ {
+		first, err := runSeed(seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := runSeed(seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replayed, err := replay(seed, first.trace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first.trail != again.trail || first.trail != replayed.trail {
+			t.Errorf("seed %d went three ways: %x, %x, replayed %x", seed, first.trail, again.trail, replayed.trail)
+		}
+	}
+}
+
+// TestWhatOnceFailed replays the traces of failures that were mended.
+func TestWhatOnceFailed(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			f, err := readFailure(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rule, what := broken(f.Seed, f.Trace); rule != "" {
+				t.Errorf("%s: %s", rule, what)
+			}
+		})
+	}
+}
