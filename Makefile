@@ -12,6 +12,7 @@ SEED ?= 1
 FUZZTIME ?= 10s
 BENCH ?= .
 SEALING ?= on
+ONLY ?=
 TEST ?= ./...
 
 # raft and memberlist report to one metrics module with this tag, and to two without it.
@@ -26,7 +27,7 @@ export GOFLAGS ?= -buildvcs=false
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-kills keep lint demo model sim chaos leak-test leak-proof up down fuzz bench ci
+.PHONY: help deps build test test-kills keep lint demo model sim mutants chaos leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +62,9 @@ sim: ## rotate in SEEDS=10000 simulated clusters, from SEED=1 on, under every fa
 	@CGO_ENABLED=0 go build $(TAGS) -o bin/sim ./tests/sim
 	@bin/sim -seeds $(SEEDS) -seed $(SEED)
 
+mutants: deps ## plant bugs, one at a time, and see the suite catch each (ONLY=regexp for some)
+	@$(RELEASE) go run $(TAGS) ./tests/mutants -only '$(ONLY)'
+
 chaos: deps ## kill, stop and cut off nodes under load until KILLS=200 have died, by SEED=1 (as root)
 	@CGO_ENABLED=0 go build $(TAGS),holdpoints -o bin/tumbler-points ./cli/tumbler
 	@CGO_ENABLED=0 go build $(TAGS) -o bin/chaos ./tests/chaos
@@ -90,5 +94,6 @@ micro: ## run the benchmarks of packages (BENCH=regexp for some)
 	go test $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 ci: lint test demo leak-test leak-proof ## what must pass before a change lands
+	@$(RELEASE) go run $(TAGS) ./tests/mutants -short
 	@$(MAKE) chaos KILLS=15
 	@$(MAKE) bench KEYS=50000

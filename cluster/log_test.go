@@ -70,6 +70,19 @@ func TestATableLiesBesideItsEntry(t *testing.T) {
 	}
 }
 
+// TestAnEntryIsNotThereWithoutItsTable: a table that cannot be written keeps its entry out of the log, and those that come with it.
+func TestAnEntryIsNotThereWithoutItsTable(t *testing.T) {
+	s := openLog(t, t.TempDir())
+	check(s.StoreLog(entry(1, 1, nil)))
+	check(os.Remove(filepath.Join(s.dir, tablesFolder)))
+	if err := s.StoreLogs([]*raft.Log{entry(2, 1, nil), entry(3, 1, bigTable())}); err == nil {
+		t.Error("a table was stored where there is no folder for it")
+	}
+	if last := must(s.LastIndex()); last != 1 {
+		t.Errorf("the log ends at %d, and the table of an entry in it is nowhere", last)
+	}
+}
+
 func TestALinkedTableIsNeverWrittenAgain(t *testing.T) {
 	s := openLog(t, t.TempDir())
 	first, other := bigTable(), bytes.Repeat([]byte("x"), SmallTable)

@@ -159,6 +159,18 @@ func TestOneLogAnyBatches(t *testing.T) {
 		_, _ = w.propose(c, nil) // one of them is refused
 	}
 	want := digestOf(t, w.store)
+	for _, size := range []int{1, len(w.log)} {
+		for _, small := range []int{1, MaxTableSize} {
+			store := openStore(t, t.TempDir())
+			store.config.SmallTable = small
+			for from := 0; from < len(w.log); from += size {
+				apply(t, store, w.log[from:from+size])
+			}
+			if got := digestOf(t, store); got != want {
+				t.Fatalf("by %d entries, with tables from %d bytes ingested, it came to %x, not %x", size, small, got, want)
+			}
+		}
+	}
 	fewer(t, "12")
 	rapid.Check(t, func(rt *rapid.T) {
 		size := rapid.IntRange(len(w.log)/20, len(w.log)).Draw(rt, "size")

@@ -64,6 +64,50 @@ func TestSnapshotIsExact(t *testing.T) {
 	}
 }
 
+// TestASnapshotHoldsNothingThatCameAfterIt: entries are applied between its making and its taking over.
+func TestASnapshotHoldsNothingThatCameAfterIt(t *testing.T) {
+	w, _ := filled(t)
+	at, want, kept := w.store.AppliedIndex(), digestOf(t, w.store), filepath.Join(t.TempDir(), "kept")
+	made, err := w.store.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.createKey(2)
+	if err := made.Persist(folderSink{to: kept}); err != nil {
+		t.Fatal(err)
+	}
+	fresh := openStore(t, t.TempDir())
+	if err := fresh.Restore(archive(t, kept)); err != nil {
+		t.Fatal(err)
+	}
+	if got := digestOf(t, fresh); got != want || fresh.AppliedIndex() != at {
+		t.Errorf("restored %x at %d, it was %x at %d", got, fresh.AppliedIndex(), want, at)
+	}
+}
+
+// TestASnapshotHasBothEpochs: whoever is restored in the middle of a rewrap has what was written, ingested or not.
+func TestASnapshotHasBothEpochs(t *testing.T) {
+	for _, small := range []int{1, MaxTableSize} {
+		w := rotating(t, 4)
+		w.store.config.SmallTable = small
+		r, _, _ := w.evidence()
+		w.must(&AssignPartitions{Order: r.Order, Assignments: []Assignment{{Owner: 1}}})
+		batch, table, _ := w.batch(w.store, 1, 0, 1, 4)
+		if _, err := w.propose(batch, table); err != nil {
+			t.Fatal(err)
+		}
+		kept := filepath.Join(t.TempDir(), "kept")
+		keepSnapshot(t, w.store, kept)
+		fresh := openStore(t, t.TempDir())
+		if err := fresh.Restore(archive(t, kept)); err != nil {
+			t.Fatal(err)
+		}
+		if digestOf(t, fresh) != digestOf(t, w.store) {
+			t.Errorf("with tables from %d bytes ingested, a snapshot is not the state", small)
+		}
+	}
+}
+
 // listed are the files of a folder with their sizes.
 func listed(t *testing.T, folder string) (files []string) {
 	t.Helper()

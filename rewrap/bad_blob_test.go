@@ -3,6 +3,7 @@ package rewrap
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -72,6 +73,48 @@ func TestBlobThatOpensOnAnotherReplica(t *testing.T) {
 			}
 			w.checkWhole(1, 400, nil)
 		})
+	}
+}
+
+// TestNoBatchPassesOverABlobThatDoesNotOpen: it ends before one, and the next is none.
+func TestNoBatchPassesOverABlobThatDoesNotOpen(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.create(1, 30, 32)
+	w.rotate()
+	w.damage(0, 12, 20)
+	r, n := w.rotation(), w.nodes[0]
+	w.must(&fsm.AssignPartitions{Order: r.Order, Assignments: []fsm.Assignment{{Owner: 1, Verifier: 2}}, At: 1})
+	runner, err := NewRunner(Config{Number: 1, Unit: realUnit{n.unit}, Proposer: n, Stater: n, Source: n.store, Reporter: n})
+	must(t, err)
+	writing, err := runner.Write(Jobs(w.rotation(), 1)[0])
+	must(t, err)
+	b, err := writing.Next(t.Context())
+	must(t, err)
+	if b.Command.From != 1 || b.Command.To != 12 || b.Command.Count != 11 {
+		t.Fatalf("the first batch is %+v", b.Command)
+	}
+	result, err := n.ProposeTable(t.Context(), &b.Command, b.Table)
+	must(t, writing.Answer(b, result, err))
+	var bad *badError
+	if b, err := writing.Next(t.Context()); !errors.As(err, &bad) || len(bad.blobs) != 2 || bad.blobs[0].Number != 12 || bad.blobs[1].Number != 20 {
+		t.Errorf("the next batch is %+v, %v", b, err)
+	}
+}
+
+// TestAVerifierFindsWhatIsMissing: a partition whose owner wrote nothing of it, and said that this is all.
+func TestAVerifierFindsWhatIsMissing(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.create(1, 30, 32)
+	w.rotate()
+	r, n := w.rotation(), w.nodes[1]
+	w.must(&fsm.AssignPartitions{Order: r.Order, Assignments: []fsm.Assignment{{Owner: 1, Verifier: 2}}, At: 1})
+	p := w.rotation().Rewrap.Partitions[0]
+	w.must(&fsm.PutBatch{Order: r.Order, Pass: p.Pass, Lease: p.Lease, From: p.From, To: p.End})
+	runner, err := NewRunner(Config{Number: 2, Unit: realUnit{n.unit}, Proposer: n, Stater: n, Source: n.store, Reporter: n})
+	must(t, err)
+	var found *findingError
+	if err := runner.Verify(t.Context(), Jobs(w.rotation(), 2)[0]); !errors.As(err, &found) || found.finding.Kind != FoundSpoiled {
+		t.Errorf("it found %v", err)
 	}
 }
 
