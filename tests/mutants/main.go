@@ -54,7 +54,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }()
 	began := time.Now()
 	caught, err := runner{root, temp}.all(ctx, all)
 	if err != nil {
@@ -109,7 +109,7 @@ func (r runner) sound(ctx context.Context, all []*mutant) error {
 	for pkg, mutants := range tests {
 		group.Go(func() error {
 			binary := filepath.Join(r.temp, filepath.Base(pkg)+".test")
-			defer os.Remove(binary)
+			defer func() { _ = os.Remove(binary) }()
 			if err := r.build(ctx, pkg, binary); err != nil {
 				return err
 			}

@@ -72,10 +72,15 @@ func TestTheDocumentListsEveryMutant(t *testing.T) {
 		}
 		rows = append(rows, strings.TrimSpace(line))
 	}
-	slices.Sort(want)
-	slices.Sort(rows)
-	if !slices.Equal(want, rows) {
-		t.Errorf("the table is to be\n%s", strings.Join(want, "\n"))
+	for _, row := range want {
+		if !slices.Contains(rows, row) {
+			t.Errorf("it lacks\n%s", row)
+		}
+	}
+	for _, row := range rows {
+		if !slices.Contains(want, row) {
+			t.Errorf("no mutant is\n%s", row)
+		}
 	}
 }
 

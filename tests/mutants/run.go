@@ -38,7 +38,7 @@ func (r runner) judge(ctx context.Context, m *mutant) (v verdict) {
 		return v
 	}
 	binary := filepath.Join(r.temp, m.name+".test")
-	defer os.Remove(binary)
+	defer func() { _ = os.Remove(binary) }() // some 30 MiB each
 	if v.err = r.build(ctx, m.pkg, binary, "-overlay", overlay); v.err != nil {
 		return v
 	}
@@ -63,7 +63,7 @@ func (r runner) overlay(m *mutant) (string, error) {
 
 // build compiles the tests of a package.
 func (r runner) build(ctx context.Context, pkg, binary string, more ...string) error {
-	arguments := append([]string{"test", "-c", "-vet=off", "-tags", "hashicorpmetrics", "-o", binary}, more...)
+	arguments := append([]string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-tags", "hashicorpmetrics", "-o", binary}, more...)
 	command := exec.CommandContext(ctx, "go", append(arguments, "./"+pkg)...)
 	command.Dir = r.root
 	if out, err := command.CombinedOutput(); err != nil {
