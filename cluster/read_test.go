@@ -173,6 +173,7 @@ func verifyLeaderBelievesOldAcknowledgements(t *testing.T) (believed bool) {
 	f := newFarm(t)
 	old, rest := f.stubborn()
 	f.propose(old, "x")
+	f.noError(old.ReadIndex(f.ctx())) // else the read below waits for an entry of the old leader's own term, which proves less
 	resume := f.wires.Pause(1, 2, 3)
 	defer func() {
 		resume()
@@ -181,16 +182,21 @@ func verifyLeaderBelievesOldAcknowledgements(t *testing.T) (believed bool) {
 	next := f.leader(rest...)
 	f.propose(next, "written at the new leader")
 
-	verified := make(chan error, 1)
-	future := old.raft.VerifyLeader()
-	go func() { verified <- future.Error() }()
-	for range 64 { // Raft's main loop has by then taken the request above in
-		f.isError(old.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{{ID: "1", Address: "x"}}}).Error(), raft.ErrCantBootstrap)
-	}
 	short, cancel := context.WithTimeout(f.ctx(), time.Second)
 	defer cancel()
 	read := make(chan error, 1)
 	go func() { read <- old.ReadIndex(short) }()
+	for began := false; !began; runtime.Gosched() {
+		old.reads.mu.Lock()
+		began = old.reads.running > 0
+		old.reads.mu.Unlock()
+	}
+	verified := make(chan error, 1)
+	future := old.raft.VerifyLeader()
+	go func() { verified <- future.Error() }()
+	for range 64 { // Raft's main loop has by then taken in what was asked above
+		f.isError(old.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{{ID: "1", Address: "x"}}}).Error(), raft.ErrCantBootstrap)
+	}
 	resume()
 	if err := <-read; err == nil {
 		t.Error("a deposed leader served a read that misses a finished write")
