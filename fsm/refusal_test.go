@@ -50,6 +50,12 @@ func (w *world) meaning() (sum [32]byte) {
 	}); err != nil {
 		w.t.Fatal(err)
 	}
+	// What the store keeps in memory beside it must be the same too.
+	control, err := encoding.Marshal([]any{v.control.cluster, v.control.units, v.control.rotation})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	h.Write(control)
 	h.Sum(sum[:0])
 	return sum
 }
