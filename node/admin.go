@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"tumbler/api/admin"
 	"tumbler/api/client"
@@ -20,6 +19,7 @@ import (
 // adminBackend gives the administration interface its hands.
 func (n *Node) adminBackend() admin.Backend {
 	return admin.Backend{
+		Now:      wallClock,
 		State:    admin.StateOf(n.store),
 		Proposer: n.replica,
 		Node:     adminNode{n},
@@ -87,7 +87,7 @@ func (n adminNode) Bootstrap(ctx context.Context, by string) (client.Bootstrappe
 		return none, err
 	}
 	founding := &fsm.Bootstrap{
-		Instance: fsm.ID(instance), Incarnation: 1, FeatureLevel: understood(), At: fsm.TimeOf(time.Now()), APIKey: &record,
+		Instance: fsm.ID(instance), Incarnation: 1, FeatureLevel: understood(), At: fsm.TimeOf(wallClock()), APIKey: &record,
 	}
 	rand.Read(founding.Cluster[:])
 	if _, err := n.replica.Propose(ctx, founding); err != nil {
@@ -100,7 +100,7 @@ func (n adminNode) Bootstrap(ctx context.Context, by string) (client.Bootstrappe
 }
 
 func (n adminNode) NewAPIKey(name, role, by string) (fsm.APIKeyRecord, string, error) {
-	return kms.NewAPIKey(name, kms.Role(role), by, time.Now())
+	return kms.NewAPIKey(name, kms.Role(role), by, wallClock())
 }
 
 // Log reads this node's log; a command that cannot be read is shown with the reason.
@@ -164,7 +164,7 @@ func (n *Node) admit(ctx context.Context, number uint32, token string) error {
 	if err != nil {
 		return err
 	}
-	_, err = n.replica.Propose(ctx, &fsm.UseToken{ID: id, Hash: hash, Unit: number, At: fsm.TimeOf(time.Now())})
+	_, err = n.replica.Propose(ctx, &fsm.UseToken{ID: id, Hash: hash, Unit: number, At: fsm.TimeOf(wallClock())})
 	return err
 }
 

@@ -105,7 +105,7 @@ func start(config Config, failed chan error) (n *Node, err error) {
 	}
 	n.disk, n.waits = newDisk(config, n.log.Named("disk")), newWaits(time.Now)
 	if n.unit, err = cryptounit.Open(cryptounit.Config{
-		Dir: filepath.Join(config.DataDir, "unit"), Number: config.Number, Role: unitRole(config.Role), Sealer: n.sealer,
+		Dir: filepath.Join(config.DataDir, "unit"), Number: config.Number, Role: unitRole(config.Role), Sealer: n.sealer, Now: wallClock,
 	}); err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func start(config Config, failed chan error) (n *Node, err error) {
 	n.calls.handle()
 	n.cluster.Handle(callDiffers, n.differ)
 	n.keys, err = kms.New(kms.Config{
-		Proposer: newKeyProposer(n.replica, n.disk, n.waits), Reader: keyReader{n.replica, n.waits}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")},
+		Proposer: newKeyProposer(n.replica, n.disk, n.waits), Reader: keyReader{n.replica, n.waits}, Unit: keyUnit{n.unit}, Auditor: auditLog{n.log.Named("audit")}, Now: wallClock,
 	})
 	if err != nil {
 		return nil, errors.Join(err, n.close())

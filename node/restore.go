@@ -269,7 +269,7 @@ func (s *restore) draft(unit cryptounit.Status, retired bool) error {
 		Kind: order.Restore, Cluster: order.ID(c.ID), Incarnation: uint64(c.Incarnation), Instance: order.ID(c.Instance),
 		Number: max(c.LastOrder, unit.LastOrder) + 1, Current: masterkey.Pattern(c.Pattern), Suite: order.SuiteHPKE, Administrators: digest,
 		Policy: order.Documented, Commit: order.Automatic, Activate: order.Automatic, Retire: order.Keep,
-		NotAfter: time.Now().Add(restoreLife).UTC().Truncate(time.Second),
+		NotAfter: wallClock().Add(restoreLife).UTC().Truncate(time.Second),
 		Subject: order.Subject{
 			Archive: order.Digest(s.archive.Digest), Incarnation: max(uint64(c.Incarnation), unit.Incarnation) + 1,
 			Units: []order.UnitRef{{Number: unit.Number, Role: unit.Role, Identity: unit.Identity}},
@@ -290,7 +290,7 @@ const restoreLife = 24 * time.Hour
 // apply has the state obey the order that the unit has obeyed.
 func (s *restore) apply(unit *cryptounit.Unit, signed order.SignedOrder) error {
 	status := unit.Status()
-	c := fsm.Restoration{At: fsm.TimeOf(time.Now())}
+	c := fsm.Restoration{At: fsm.TimeOf(wallClock())}
 	report, err := unit.Report()
 	if err != nil {
 		return err

@@ -173,7 +173,7 @@ func (c adminChecks) takeState(ctx context.Context) (*cluster.Taken, archive.Man
 		return nil, none, errors.Join(err, taken.Close())
 	}
 	return taken, archive.Manifest{
-		Made: time.Now().Unix(), Release: version, Cluster: order.ID(state.ID).String(), Instance: order.ID(state.Instance).String(),
+		Made: wallClock().Unix(), Release: version, Cluster: order.ID(state.ID).String(), Instance: order.ID(state.Instance).String(),
 		Incarnation: state.Incarnation, FeatureLevel: state.FeatureLevel, Index: index, Epoch: state.Epochs.Current,
 		Patterns: []string{hex.EncodeToString(state.Pattern[:])},
 		Keys:     archive.Keys{SystemInternal: state.Census.System, KMS: state.Census.KMS, EP11: state.Census.EP11},

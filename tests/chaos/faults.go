@@ -32,6 +32,7 @@ var faults = []fault{
 	{"disk", 20, (*run).diskTrouble},
 	{"rolling restart", 3, (*run).rolling},
 	{"damage", 6, (*run).damaged},
+	{"clock", 10, (*run).jump},
 }
 
 func (r *run) choose() fault {

@@ -108,6 +108,11 @@ func (h *history) note(client int, key string, began int64, c call, s saw) {
 			return // nothing was learnt, and nothing changed
 		}
 		ended = forever
+		open := func(o porcupine.Operation) bool { return o.Return == forever && o.Input == c }
+		if i := slices.IndexFunc(h.calls[key], open); i >= 0 {
+			h.calls[key][i].Call = min(h.calls[key][i].Call, began) // whatever the later one does, this one may
+			return
+		}
 	}
 	h.calls[key] = append(h.calls[key], porcupine.Operation{ClientId: client, Input: c, Call: began, Output: s, Return: ended})
 }

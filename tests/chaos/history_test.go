@@ -65,6 +65,13 @@ func TestAHistoryIsCutWhereItIsSettled(t *testing.T) {
 	if wrong := h.check(); len(wrong) > 0 {
 		t.Fatal(wrong)
 	}
+	for range 64 { // told apart, they would be more states than can be visited
+		h.note(2, "c", h.now(), remove, maybe)
+		h.note(3, "c", h.now(), use, done)
+	}
+	if wrong := h.check(); len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
 	h.note(2, "a", h.now(), use, unknown)
 	h.note(2, "b", h.now(), use, done)
 	if wrong := h.check(); len(wrong) != 2 {

@@ -43,6 +43,7 @@ type outcome struct {
 	Partitions  int     `json:"partitions"`
 	Disk        int     `json:"disk"`
 	Replaced    int     `json:"replaced"` // nodes, on an empty disk
+	Clocks      int     `json:"clocks"`   // that jumped
 	Rotations   int64   `json:"rotations"`
 	Keys        int     `json:"keys"`
 	Calls       int     `json:"calls"`

@@ -66,7 +66,7 @@ func (n *node) start() error {
 	}
 	defer log.Close()
 	n.process = exec.Command("ip", "netns", "exec", fmt.Sprintf("n%d", n.number), n.binary, "node", "run", "--config", n.path("node.yaml"))
-	n.process.Env = append(os.Environ(), "TUMBLER_POINTS="+n.path("points"))
+	n.process.Env = append(os.Environ(), "TUMBLER_POINTS="+n.path("points"), "TUMBLER_CLOCK="+n.path("clock"))
 	n.process.Stdout, n.process.Stderr = log, log
 	if err := n.process.Start(); err != nil {
 		return fmt.Errorf("node %d: %w", n.number, err)
