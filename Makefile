@@ -9,6 +9,7 @@ bench: KEYS = 1000000
 KILLS ?= 200
 SEEDS ?= 10000
 SEED ?= 1
+ONLY ?=
 FUZZTIME ?= 10s
 BENCH ?= .
 SEALING ?= on
@@ -65,10 +66,10 @@ sim: ## rotate in SEEDS=10000 simulated clusters, from SEED=1 on, under every fa
 mutants: deps ## plant bugs, one at a time, and see the suite catch each (ONLY=regexp for some)
 	@$(RELEASE) go run $(TAGS) ./tests/mutants -only '$(ONLY)'
 
-chaos: deps ## kill, stop and cut off nodes under load until KILLS=200 have died, by SEED=1 (as root)
+chaos: deps ## kill, stop and cut off nodes under load until KILLS=200 have died, by SEED=1 (ONLY=kill: one fault; as root)
 	@CGO_ENABLED=0 go build $(TAGS),holdpoints -o bin/tumbler-points ./cli/tumbler
 	@CGO_ENABLED=0 go build $(TAGS) -o bin/chaos ./tests/chaos
-	@bin/chaos -kills $(KILLS) -seed $(SEED)
+	@bin/chaos -kills $(KILLS) -seed $(SEED) -only "$(ONLY)"
 
 leak-test: build ## search the disks, connections and memory of a whole demo for planted keys (SEALING=off must fail)
 	@$(RELEASE) go test $(TAGS) -count=1 -timeout 10m -v ./tests/leak -run '^TestNoKeyIsFound$$' \
