@@ -9,7 +9,6 @@ bench: KEYS = 1000000
 KILLS ?= 200
 SEEDS ?= 10000
 SEED ?= 1
-ONLY ?=
 FUZZTIME ?= 10s
 BENCH ?= .
 SEALING ?= on
