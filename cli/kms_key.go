@@ -54,6 +54,7 @@ func keyCommands(s Streams) *urfave.Command {
 				Flags:       join([]urfave.Flag{yesFlag("the key is deleted"), &urfave.BoolFlag{Name: "force", Usage: "even if the key is registered as in use"}}, kmsFlags()),
 				Action:      kmsAction(s, keyDelete),
 			},
+			restoreCommand(s, aad),
 			{
 				Name:  "wrap",
 				Usage: "seal data under a root key; without data 32 random bytes are made",

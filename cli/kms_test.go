@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -55,6 +56,15 @@ func (f *fakeNode) kms() {
 		k.State = client.KeyDestroyed
 		write(w, 200, one(k))
 	})
+	f.mux.HandleFunc("POST /api/v2/keys/orders/restore", func(w http.ResponseWriter, r *http.Request) {
+		asked, err := io.ReadAll(r.Body)
+		if err != nil {
+			f.t.Error(err)
+		}
+		k := key
+		k.Description = string(asked)
+		write(w, 201, one(k))
+	})
 	f.mux.HandleFunc("POST /api/v2/keys/orders/actions/wrap", func(w http.ResponseWriter, r *http.Request) {
 		body := decodeBody[struct {
 			Plaintext []byte
@@ -95,6 +105,48 @@ func TestAKeyThatIsNotThere(t *testing.T) {
 	code, out, errs := f.run(t.Context(), "", "kms", "key", "show", "none", "--output", "json")
 	if code != exitFailed || !strings.Contains(out, `"code": "KEY_NOT_FOUND_ERR"`) || !strings.HasPrefix(errs, "FAILED\nNot Found: Key does not exist") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}
+
+func TestRestoreTakesADeletionBackOrGivesMaterialAgain(t *testing.T) {
+	f := newFakeNode(t)
+	f.kms()
+	dir := t.TempDir()
+	material, ciphertext := filepath.Join(dir, "material.bin"), filepath.Join(dir, "data.key.wrapped")
+	for path, content := range map[string]string{material: "0123456789abcdef", ciphertext: "eyJ9\n"} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := func(args ...string) string {
+		t.Helper()
+		var k client.Key
+		if err := json.Unmarshal([]byte(f.must("", append([]string{"kms", "key", "restore", "orders", "--output", "json"}, args...)...)), &k); err != nil {
+			t.Fatal(err)
+		}
+		return k.Description
+	}
+	const head = `{"metadata":{"collectionType":"application/vnd.ibm.kms.key+json","collectionTotal":1},"resources":[{"payload":"MDEyMzQ1Njc4OWFiY2RlZg=="`
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{"--import", material}, head + `}]}`},
+		{[]string{"--import", material, "--ciphertext", ciphertext, "--aad", "a,b"}, head + `,"ciphertext":"eyJ9","aad":["a,b"]}]}`},
+	} {
+		if got := asked(test.args...); got != test.want {
+			t.Errorf("%q asks for\n%s\nwant\n%s", test.args, got, test.want)
+		}
+	}
+	for says, args := range map[string][]string{
+		"--ciphertext goes with --import": {"--ciphertext", ciphertext},
+		"both from standard input":        {"--import", "-", "--ciphertext", "-"},
+		"is empty":                        {"--import", "-"},
+	} {
+		if code, _, errs := f.run(t.Context(), "", append([]string{"kms", "key", "restore", "orders"}, args...)...); code != exitUsage || !strings.Contains(errs, says) {
+			t.Errorf("%q: exit code %d: %s", args, code, errs)
+		}
 	}
 }
 

@@ -38,10 +38,18 @@ func TestRoles(t *testing.T) {
 		kms.ActionRotate:  func(w kms.Caller) error { return c.service.Rotate(t.Context(), w, key.ID, nil) },
 		kms.ActionDelete:  func(w kms.Caller) error { _, err := c.service.Delete(t.Context(), w, key.ID); return err },
 		kms.ActionRestore: func(w kms.Caller) error { _, err := c.service.Restore(t.Context(), w, key.ID); return err },
-		kms.ActionPurge:   func(w kms.Caller) error { _, err := c.service.Purge(t.Context(), w, key.ID); return err },
+		kms.ActionMaterial: func(w kms.Caller) error {
+			_, err := c.service.RestoreMaterial(t.Context(), w, key.ID, kms.Material{Ciphertext: wrapped.Ciphertext})
+			return err
+		},
+		kms.ActionUnprovenMaterial: func(w kms.Caller) error {
+			_, err := c.service.RestoreMaterial(t.Context(), w, key.ID, kms.Material{})
+			return err
+		},
+		kms.ActionPurge: func(w kms.Caller) error { _, err := c.service.Purge(t.Context(), w, key.ID); return err },
 	}
 	writers := []kms.Action{kms.ActionCreate, kms.ActionGet, kms.ActionRotate}
-	managers := []kms.Action{kms.ActionDelete, kms.ActionRestore, kms.ActionPurge}
+	managers := []kms.Action{kms.ActionDelete, kms.ActionRestore, kms.ActionMaterial, kms.ActionUnprovenMaterial, kms.ActionPurge}
 	for action, call := range calls {
 		for _, who := range []struct {
 			name   string

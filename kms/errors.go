@@ -69,6 +69,7 @@ var (
 	ErrConflict    = &Error{Code: "CONFLICT_ERR"}          // somebody else changed the key meanwhile
 	ErrCiphertext  = &Error{Code: "UNPROCESSABLE_CIPHERTEXT_ERR"}
 	ErrSetAside    = &Error{Code: "KEY_MATERIAL_SET_ASIDE_ERR"} // a quorum set the material aside
+	ErrDiffers     = &Error{Code: "KEY_MATERIAL_DIFFERS_ERR"}   // what is given for it is not what it was
 
 	// ErrRotationInProgress: the state refuses new material until a master key rotation ends.
 	ErrRotationInProgress = &Error{Code: "MASTER_KEY_ROTATION_IN_PROGRESS"}

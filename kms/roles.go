@@ -25,11 +25,15 @@ const (
 	ActionVersions Action = "keys.versions"
 	ActionDelete   Action = "keys.delete"
 	ActionRestore  Action = "keys.restore"
+	ActionMaterial Action = "keys.restore.material"
 	ActionPurge    Action = "keys.purge"
 	ActionRotate   Action = "keys.rotate"
 	ActionWrap     Action = "keys.wrap"
 	ActionUnwrap   Action = "keys.unwrap"
 	ActionRewrap   Action = "keys.rewrap"
+
+	// ActionUnprovenMaterial is ActionMaterial on the caller's word alone.
+	ActionUnprovenMaterial Action = "keys.restore.material.unproven"
 )
 
 func (r Role) rank() int {
@@ -54,7 +58,7 @@ func (a Action) needs() int {
 		return RoleReader.rank()
 	case ActionCreate, ActionImport, ActionBulk, ActionGet, ActionRotate:
 		return RoleWriter.rank()
-	case ActionDelete, ActionRestore, ActionPurge:
+	case ActionDelete, ActionRestore, ActionMaterial, ActionUnprovenMaterial, ActionPurge:
 		return RoleManager.rank()
 	case ActionToken: // asked for before anyone has a role
 	}

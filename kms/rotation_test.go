@@ -204,28 +204,6 @@ func TestRotationUnderLoad(t *testing.T) {
 	clients.Wait()
 }
 
-// A key whose material was set aside says so, until it is purged; every other key is as before.
-func TestAKeyThatWasSetAsideSaysSo(t *testing.T) {
-	c := newCluster(t)
-	lost, sound := c.mustCreate(kms.NewKey{}), c.mustCreate(kms.NewKey{})
-	wrapped, other := c.mustWrap(lost.ID, nil), c.mustWrap(sound.ID, nil)
-	view, err := c.state.View()
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, _ := kms.ParseID(lost.ID)
-	record, err := view.Key(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.state.SetAside(record.Current().Blob)
-	_, err = c.service.Unwrap(t.Context(), c.reader, lost.ID, wrapped.Ciphertext, nil)
-	refused(t, err, kms.ErrSetAside)
-	_, err = c.service.Wrap(t.Context(), c.reader, lost.ID, nil, nil)
-	refused(t, err, kms.ErrSetAside)
-	c.mustUnwrap(sound.ID, other.Ciphertext)
-}
-
 // The key that signs tokens is a system internal key like any other: it is rotated with them, and its tokens stay good.
 func TestTheTokenSigningKeyIsASystemInternalKey(t *testing.T) {
 	c := newCluster(t)

@@ -3,7 +3,6 @@ package kms
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"tumbler/fsm"
@@ -30,7 +29,6 @@ type Config struct {
 // Service answers callers. It is safe for concurrent use.
 type Service struct {
 	cfg    Config
-	signer atomic.Pointer[signer] // the token-signing key, sealed, as last read
 	tokens tokens
 }
 
@@ -131,7 +129,7 @@ func explain(err error) error {
 		{fsm.ErrKeyExists, ErrKeyExists, "a key with that id is there already, and no key of the call was made"},
 		{fsm.ErrAliasTaken, ErrAliasTaken, "another key has that alias"},
 		{fsm.ErrRecordChanged, ErrConflict, "somebody else changed the key meanwhile: look at it and try again"},
-		{fsm.ErrSetAside, ErrSetAside, "no unit could open the key's material and a quorum set it aside: tell the operator, or purge the key"},
+		{fsm.ErrSetAside, ErrSetAside, "no unit could open the key's material and a quorum set it aside: give the same material again (restore with a payload), or purge the key"},
 		{fsm.ErrOutcomeUnknown, ErrOutcomeUnknown, "the call may have been done: look before trying again"},
 		{fsm.ErrInvalid, ErrField, "the state refuses a field's value"},
 		{fsm.ErrStopped, ErrUnavailable, "this node is stopping; ask another"},

@@ -10,12 +10,6 @@ import (
 	"tumbler/fsm"
 )
 
-// signer is the token-signing key as one epoch has it: sealed.
-type signer struct {
-	epoch uint64
-	blob  []byte
-}
-
 // signingKeyID is the id of the token-signing key, a system internal key: the same in every cluster.
 func signingKeyID() fsm.ID {
 	sum := sha256.Sum256([]byte("tumbler/v1/token-signing-key"))
@@ -66,9 +60,7 @@ func (s *Service) Prepare(ctx context.Context) error {
 	}
 	c := &call{s: s, ctx: ctx, view: view, cluster: view.Cluster()}
 	defer c.end()
-	if _, err := view.Key(signingKeyID()); err == nil {
-		return nil
-	} else if !missing(err) {
+	if _, _, err := c.signingKey(); !errors.Is(err, errNoSigningKey) {
 		return explain(err)
 	}
 	return c.makeSigningKey()
@@ -158,52 +150,60 @@ func (c *call) claims() (cl claims, ok bool, err error) {
 	return cl, true, nil
 }
 
-// errNoSigningKey: no token was ever issued.
-var errNoSigningKey = errors.New("there is no token-signing key yet")
+// errNoSigningKey: no token was ever issued, or the key that signed them was set aside.
+var errNoSigningKey = errors.New("there is no token-signing key")
 
-// mac signs with the token-signing key; errNoSigningKey if there is none yet. The sealed key is kept by epoch, which
-// is all that can change it.
+// signingKey gives the token-signing key, sealed.
+func (c *call) signingKey() (key fsm.Key, blob []byte, err error) {
+	key, err = c.view.Key(signingKeyID())
+	if missing(err) {
+		return key, nil, errNoSigningKey
+	}
+	if err != nil {
+		return key, nil, err
+	}
+	record, err := c.view.Blob(c.view.Cluster().Epochs.Current, key.Current().Blob)
+	if errors.Is(err, fsm.ErrSetAside) {
+		err = errNoSigningKey
+	}
+	return key, record.Blob, err
+}
+
+// mac signs with the token-signing key; errNoSigningKey if there is none.
 func (c *call) mac(input string) (mac []byte, err error) {
 	err = c.reread(func() error {
-		epoch := c.view.Cluster().Epochs.Current
-		known := c.s.signer.Load()
-		if known == nil || known.epoch != epoch {
-			key, err := c.view.Key(signingKeyID())
-			if missing(err) {
-				return errNoSigningKey
-			}
-			if err != nil {
-				return err
-			}
-			record, err := c.view.Blob(epoch, key.Current().Blob)
-			if err != nil {
-				return err
-			}
-			known = &signer{epoch: epoch, blob: record.Blob}
-			c.s.signer.Store(known)
-		}
-		mac, err = c.s.cfg.Unit.MAC(known.blob, []byte(input))
-		if err != nil {
-			c.s.signer.Store(nil) // the blob may have been repaired since
+		_, blob, err := c.signingKey()
+		if err == nil {
+			mac, err = c.s.cfg.Unit.MAC(blob, []byte(input))
 		}
 		return err
 	})
 	return mac, err
 }
 
-// makeSigningKey is done by whichever node is first; the others find its key.
+// makeSigningKey is done by whichever node is first; the others find its key. In the place of one that was set aside it makes
+// new material: callers get new tokens.
 func (c *call) makeSigningKey() error {
 	id := signingKeyID()
+	lost, _, err := c.signingKey()
+	if !errors.Is(err, errNoSigningKey) {
+		return err
+	}
 	header := Header{Use: UseMAC, Class: fsm.ClassSystem, Instance: c.cluster.Instance, Key: id, Version: 1, Owner: ownerSystem}
-	err := c.seal(func(under []fsm.Pattern) ([][]byte, error) {
+	err = c.seal(func(under []fsm.Pattern) ([][]byte, error) {
 		return c.material(header, nil, under)
 	}, func(m fsm.Material) fsm.Command {
+		if lost.Record != 0 {
+			return &fsm.AddKeyVersion{
+				Key: id, Record: lost.Record, Replaces: lost.Current().Number, Material: m, By: ownerSystem, At: fsm.TimeOf(c.now()),
+			}
+		}
 		return &fsm.CreateKey{
 			Key: id, Class: fsm.ClassSystem, Metadata: fsm.KeyMetadata{Name: "token-signing-key"}, State: fsm.KeyActive,
 			Material: m, By: ownerSystem, At: fsm.TimeOf(c.now()),
 		}
 	})
-	if errors.Is(err, fsm.ErrKeyExists) {
+	if errors.Is(err, fsm.ErrKeyExists) || errors.Is(err, fsm.ErrRecordChanged) {
 		return nil
 	}
 	return err

@@ -115,6 +115,18 @@ func (k *KMS) Delete(ctx context.Context, idOrAlias string, force bool) (Key, er
 		effect: changes, header: http.Header{"Prefer": {"return=representation"}}}, nil)
 }
 
+// Restore takes a deletion back.
+func (k *KMS) Restore(ctx context.Context, idOrAlias string) (Key, error) {
+	return k.one(ctx, request{method: http.MethodPost, path: "/keys/" + url.PathEscape(idOrAlias) + "/restore", effect: changes}, nil)
+}
+
+// RestoreMaterial gives a key whose material was set aside the same material again. Of a root key it is tried on a ciphertext,
+// that the key wrapped with aad, before anything is changed; a standard key has none ("").
+func (k *KMS) RestoreMaterial(ctx context.Context, idOrAlias string, payload []byte, ciphertext string, aad ...string) (Key, error) {
+	body := keyMaterialCollection{Metadata: keyMetadata{keyMIME, 1}, Resources: []keyMaterial{{payload, ciphertext, aad}}}
+	return k.one(ctx, request{method: http.MethodPost, path: "/keys/" + url.PathEscape(idOrAlias) + "/restore", effect: changes}, body)
+}
+
 // Wrap seals plaintext under a root key; without plaintext the cluster makes 32 random bytes, which come back in the
 // answer.
 func (k *KMS) Wrap(ctx context.Context, idOrAlias string, plaintext []byte, aad ...string) (Wrapped, error) {

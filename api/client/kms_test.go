@@ -77,6 +77,9 @@ func TestKeyCallsAreThoseOfTheReference(t *testing.T) {
 	key(k.Get(ctx, "k1"))
 	key(k.Metadata(ctx, "an alias"))
 	key(k.Delete(ctx, "k1", true))
+	key(k.Restore(ctx, "k1"))
+	key(k.RestoreMaterial(ctx, "k1", []byte{1, 2, 3}, "eyJ9", "context"))
+	key(k.RestoreMaterial(ctx, "k1", []byte{1, 2, 3}, ""))
 	root := false
 	if got, err := k.List(ctx, ListOptions{Limit: 5, Offset: 10, Search: "a b", States: []int{1, 5}, Extractable: &root}); err != nil || len(got) != 1 {
 		t.Errorf("got %+v, %v", got, err)
@@ -97,6 +100,9 @@ func TestKeyCallsAreThoseOfTheReference(t *testing.T) {
 		`GET /api/v2/keys/k1`,
 		`GET /api/v2/keys/an%20alias/metadata`,
 		`DELETE /api/v2/keys/k1?force=true`,
+		`POST /api/v2/keys/k1/restore`,
+		`POST /api/v2/keys/k1/restore {"metadata":{"collectionType":"` + keyMIME + `","collectionTotal":1},"resources":[{"payload":"AQID","ciphertext":"eyJ9","aad":["context"]}]}`,
+		`POST /api/v2/keys/k1/restore {"metadata":{"collectionType":"` + keyMIME + `","collectionTotal":1},"resources":[{"payload":"AQID"}]}`,
 		`GET /api/v2/keys?extractable=false&limit=5&offset=10&search=a+b&state=1%2C5`,
 		`POST /api/v2/keys/k1/actions/wrap {"plaintext":"AQID","aad":["context"]}`,
 		`POST /api/v2/keys/k1/actions/wrap {}`,

@@ -90,6 +90,17 @@ type keyCollection struct {
 	Resources []Key       `json:"resources"`
 }
 
+type keyMaterialCollection struct {
+	Metadata  keyMetadata   `json:"metadata"`
+	Resources []keyMaterial `json:"resources"`
+}
+
+type keyMaterial struct {
+	Payload    []byte   `json:"payload"`
+	Ciphertext string   `json:"ciphertext,omitempty"`
+	AAD        []string `json:"aad,omitempty"`
+}
+
 type newKeyCollection struct {
 	Metadata  keyMetadata `json:"metadata"`
 	Resources []newKey    `json:"resources"`

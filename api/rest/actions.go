@@ -24,7 +24,7 @@ func (s *Server) rewrap(ctx context.Context, r request, in action) (answer, erro
 
 func (s *Server) rotate(ctx context.Context, r request, in rotation) (answer, error) {
 	if in.EncryptedNonce != "" || in.IV != "" || in.Algorithm != "" {
-		return answer{}, &kms.Error{Code: kms.ErrUnhandled.Code, Detail: "encryptedNonce, iv: import tokens are not served by this version"}
+		return answer{}, &kms.Error{Code: kms.ErrUnhandled.Code, Detail: noImportTokens}
 	}
 	if err := s.kms.Rotate(ctx, r.caller, r.key(), in.Payload); err != nil {
 		return answer{}, err

@@ -42,6 +42,7 @@ var statuses = map[kms.Code]int{
 	kms.ErrConflict.Code:    http.StatusConflict,
 	kms.ErrCiphertext.Code:  http.StatusUnprocessableEntity,
 	kms.ErrSetAside.Code:    http.StatusConflict,
+	kms.ErrDiffers.Code:     http.StatusUnprocessableEntity,
 
 	kms.ErrRotationInProgress.Code: http.StatusConflict,
 

@@ -20,6 +20,7 @@ func FuzzBodies(f *testing.F) {
 		`{"metadata":{"collectionType":"application/vnd.ibm.kms.key+json","collectionTotal":1},"resources":[{"type":"t","name":"orders","payload":"AAAA","tags":["a"],"extractable":true,"rotation":{"interval_month":1}}]}`,
 		`{"metadata":{},"resources":[{"id":"11220000-0000-0000-0000-000000000000","name":"orders","expirationDate":"2027-01-02T03:04:05Z"}]}`,
 		`{"plaintext":"AAAA","aad":["a","b"]}`, `{"ciphertext":"e30=","keyVersion":{"id":"x"}}`, `{"payload":"AAAA","iv":"x"}`,
+		`{"metadata":{},"resources":[{"payload":"AAAA","ciphertext":"e30=","aad":["a"]}]}`,
 		`{"plaintext":"AA\nAA"}`, `{"plaintext":null}`, `{} {}`, `{}]`, `null`, `{"Plaintext":""}`, "\x00",
 	} {
 		f.Add(body)
@@ -29,6 +30,7 @@ func FuzzBodies(f *testing.F) {
 		sameAgain[bulkKeys](t, body)
 		sameAgain[action](t, body)
 		sameAgain[rotation](t, body)
+		sameAgain[restoration](t, body)
 	})
 }
 
@@ -98,7 +100,8 @@ func FuzzRequests(f *testing.F) {
 		f.Fatal(answer.Body)
 	}
 	wrapped := send(prefix+"keys/a1/actions/wrap", "application/json", signedIn.AccessToken, `{"plaintext":"AAAA"}`)
-	for _, body := range []string{create, wrapped.Body.String(), `{"plaintext":"AAAA","aad":["a"]}`, `{"payload":"AAAA"}`, `{}`, ``, `null`, `[`, form + "x", "%zz"} {
+	const again = `{"metadata":{"collectionType":"` + keyType + `"},"resources":[{"payload":"AAAAAAAAAAAAAAAAAAAAAA==","ciphertext":"e30=","aad":["a"]}]}`
+	for _, body := range []string{create, wrapped.Body.String(), `{"plaintext":"AAAA","aad":["a"]}`, `{"payload":"AAAA"}`, again, `{}`, ``, `null`, `[`, form + "x", "%zz"} {
 		f.Add(body)
 	}
 	actions := prefix + "keys/" + made.Resources[0].ID

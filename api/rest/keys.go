@@ -39,12 +39,14 @@ func (k newKey) refuse(collectionType string) error {
 	case k.Type != "" && k.Type != keyType:
 		return &kms.Error{Code: kms.ErrField.Code, Detail: "type: want " + keyType}
 	case k.EncryptedNonce != "" || k.IV != "" || k.Algorithm != "":
-		return &kms.Error{Code: kms.ErrUnhandled.Code, Detail: "encryptedNonce, iv: import tokens are not served by this version"}
+		return &kms.Error{Code: kms.ErrUnhandled.Code, Detail: noImportTokens}
 	case given(k.Rotation) || given(k.DualAuthDelete):
 		return &kms.Error{Code: kms.ErrUnhandled.Code, Detail: "rotation, dualAuthDelete: policies are not served by this version"}
 	}
 	return nil
 }
+
+const noImportTokens = "encryptedNonce, iv: import tokens are not served by this version"
 
 func given(raw []byte) bool { return len(raw) > 0 && string(raw) != "null" }
 
@@ -77,8 +79,20 @@ func (s *Server) getMetadata(ctx context.Context, r request, _ none) (answer, er
 	return one(http.StatusOK, k, err)
 }
 
-func (s *Server) restoreKey(ctx context.Context, r request, _ none) (answer, error) {
-	k, err := s.kms.Restore(ctx, r.caller, r.key())
+// restoreKey takes a deletion back; with a body it gives a key whose material was set aside its material again.
+func (s *Server) restoreKey(ctx context.Context, r request, in restoration) (answer, error) {
+	if len(in.Resources) == 0 {
+		k, err := s.kms.Restore(ctx, r.caller, r.key())
+		return one(http.StatusCreated, k, err)
+	}
+	if len(in.Resources) != 1 || in.Metadata.CollectionType != keyType {
+		return answer{}, &kms.Error{Code: kms.ErrBody.Code, Detail: "resources, metadata.collectionType: want the material of exactly one key, and " + keyType}
+	}
+	m := in.Resources[0]
+	if m.EncryptedNonce != "" || m.IV != "" || m.Algorithm != "" {
+		return answer{}, &kms.Error{Code: kms.ErrUnhandled.Code, Detail: noImportTokens}
+	}
+	k, err := s.kms.RestoreMaterial(ctx, r.caller, r.key(), kms.Material{Payload: m.Payload, Ciphertext: m.Ciphertext, AAD: m.AAD})
 	return one(http.StatusCreated, k, err)
 }
 

@@ -106,6 +106,18 @@ type rotation struct {
 	Algorithm      string      `json:"encryptionAlgorithm"`
 }
 
+// restoration is the body of a restore that gives material again, of one key.
+type restoration struct {
+	Metadata  metadata   `json:"metadata"`
+	Resources []material `json:"resources"`
+}
+
+type material struct {
+	rotation
+	Ciphertext string   `json:"ciphertext"`
+	AAD        []string `json:"aad"`
+}
+
 // base64Bytes are bytes as padded base64 (RFC 4648, 4), in its one strict form. An empty string is none.
 type base64Bytes []byte
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"tumbler/api/client"
 	"tumbler/fsm"
@@ -46,6 +47,10 @@ func TestOwnClient(t *testing.T) {
 	}
 	if got := must[client.Key](t)(c.Metadata(ctx, key.ID)); got.State != client.KeyDestroyed {
 		t.Fatalf("metadata %+v", got)
+	}
+	s.clock.Store(int64(40 * time.Second))
+	if restored := must[client.Key](t)(c.Restore(ctx, key.ID)); restored.State != client.KeyActive {
+		t.Fatalf("restored %+v", restored)
 	}
 	s.state.BeginRewrap(fsm.Digest{1}, fsm.Pattern{2}, "documented")
 	if _, err := c.Create(ctx, client.CreateKeyRequest{Name: "own"}); !client.HasReason(err, "MASTER_KEY_ROTATION_IN_PROGRESS") {

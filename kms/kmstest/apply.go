@@ -115,6 +115,9 @@ func (s *State) addVersion(c *fsm.AddKeyVersion) error {
 	if key.Record != c.Record {
 		return fsm.ErrRecordChanged
 	}
+	if c.Replaces != 0 {
+		return s.replace(key, c)
+	}
 	number, err := s.material(c.Material)
 	if err != nil {
 		return err
@@ -123,6 +126,24 @@ func (s *State) addVersion(c *fsm.AddKeyVersion) error {
 		k.Versions = append(slices.Clone(k.Versions), fsm.KeyVersion{
 			Number: uint32(len(k.Versions)) + 1, ID: c.Version, Blob: number, Imported: c.Imported, Created: fsm.Stamp{At: c.At, By: c.By},
 		})
+		return nil
+	})
+}
+
+// replace gives a version whose blob was set aside another one.
+func (s *State) replace(key fsm.Key, c *fsm.AddKeyVersion) error {
+	at := slices.IndexFunc(key.Versions, func(v fsm.KeyVersion) bool { return v.Number == c.Replaces })
+	if at < 0 || !s.now.aside[key.Versions[at].Blob] {
+		return fsm.ErrBlobUnknown
+	}
+	number, err := s.material(c.Material)
+	if err != nil {
+		return err
+	}
+	delete(s.now.aside, key.Versions[at].Blob)
+	return s.change(c.Key, c.Record, func(k *fsm.Key) error {
+		k.Versions = slices.Clone(k.Versions)
+		k.Versions[at].Blob = number
 		return nil
 	})
 }

@@ -29,6 +29,7 @@ type content struct {
 	aliases map[string]fsm.ID
 	apiKeys map[fsm.ID]fsm.APIKeyRecord
 	blobs   map[place][]byte
+	aside   map[uint64]bool
 }
 
 type place struct{ epoch, number uint64 }
@@ -38,7 +39,7 @@ func NewState(instance fsm.ID, pattern fsm.Pattern) *State {
 	return &State{now: content{
 		cluster: fsm.Cluster{Instance: instance, Pattern: pattern, Epochs: fsm.Epochs{Current: 1, Last: 1}, NextBlob: 1},
 		service: fsm.ServiceState{Bootstrapped: true, Patterns: []fsm.Pattern{pattern}},
-		keys:    map[fsm.ID]fsm.Key{}, aliases: map[string]fsm.ID{}, apiKeys: map[fsm.ID]fsm.APIKeyRecord{}, blobs: map[place][]byte{},
+		keys:    map[fsm.ID]fsm.Key{}, aliases: map[string]fsm.ID{}, apiKeys: map[fsm.ID]fsm.APIKeyRecord{}, blobs: map[place][]byte{}, aside: map[uint64]bool{},
 	}}
 }
 
@@ -94,11 +95,12 @@ func (s *State) Flip(rewrap func(blob []byte) []byte) {
 	s.now.service = fsm.ServiceState{Bootstrapped: true, Patterns: []fsm.Pattern{s.now.cluster.Pattern}}
 }
 
-// SetAside takes a blob out of the current epoch, as a quorum's order does.
+// SetAside takes a blob out of every epoch, as a quorum's order does.
 func (s *State) SetAside(number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.now.blobs[place{s.now.cluster.Epochs.Current, number}] = nil
+	s.now.aside[number] = true
+	maps.DeleteFunc(s.now.blobs, func(at place, _ []byte) bool { return at.number == number })
 }
 
 // ReadIndex is at once.
@@ -109,6 +111,7 @@ func (s *State) View() (kms.View, error) {
 	s.mu.Lock()
 	out := view{s.now}
 	out.keys, out.aliases, out.apiKeys, out.blobs = maps.Clone(s.now.keys), maps.Clone(s.now.aliases), maps.Clone(s.now.apiKeys), maps.Clone(s.now.blobs)
+	out.aside = maps.Clone(s.now.aside)
 	after := s.hooks.view
 	s.mu.Unlock()
 	if after != nil {
@@ -150,10 +153,10 @@ func (v view) APIKey(id fsm.ID) (fsm.APIKeyRecord, error) {
 func (v view) Blob(epoch, number uint64) (fsm.BlobRecord, error) {
 	blob, ok := v.blobs[place{epoch, number}]
 	switch {
+	case v.aside[number]:
+		return fsm.BlobRecord{}, fsm.ErrSetAside
 	case !ok:
 		return fsm.BlobRecord{}, fsm.ErrNotFound
-	case blob == nil:
-		return fsm.BlobRecord{}, fsm.ErrSetAside
 	}
 	return fsm.BlobRecord{Number: number, Blob: slices.Clone(blob)}, nil
 }
