@@ -28,6 +28,7 @@ const (
 	callSetAdministrators = "unit-set-administrators"
 	callRegister          = "unit-register"
 	callZeroize           = "unit-zeroize"
+	callStays             = "unit-stays"
 	callDigest            = "state-digest"
 	callFound             = "rewrap-found"
 	callFeatureLevel      = "feature-level"
@@ -48,6 +49,7 @@ type calls struct {
 	store   *fsm.Store
 	disk    *disk
 	planner *atomic.Pointer[rewrap.Planner]
+	leaving *leaving
 }
 
 // setAdministratorsCall is the body of callSetAdministrators.
@@ -58,13 +60,9 @@ type setAdministratorsCall struct {
 
 // handle registers the handlers.
 func (c *calls) handle() {
-	c.cluster.Handle(callReport, func(context.Context, uint32, []byte) ([]byte, error) {
-		report, err := c.unit.Report()
-		if err != nil {
-			return nil, err
-		}
-		return report.Encode()
-	})
+	c.leaving = c.newLeaving()
+	c.cluster.Handle(callReport, func(context.Context, uint32, []byte) ([]byte, error) { return c.report() })
+	c.cluster.Handle(callStays, func(context.Context, uint32, []byte) ([]byte, error) { return c.leaving.stays() })
 	c.cluster.Handle(callFeatureLevel, answerFeatureLevel)
 	c.disk.handle(c.cluster)
 	c.cluster.Handle(callSetAdministrators, c.setAdministrators)
@@ -158,8 +156,19 @@ func travelling() []error {
 	return []error{
 		cryptounit.ErrNotImprint, cryptounit.ErrImprint, order.ErrTooFewSignatures, order.ErrInvalidSignature, order.ErrUnauthorised,
 		order.ErrThresholdZero, order.ErrThreshold, order.ErrTooManyAdministrators, order.ErrAdministratorExists,
+		admin.ErrLastHolder, admin.ErrNotAccepted,
 	}
 }
+
+// unitRefusal is what a unit on another node has refused.
+type unitRefusal struct {
+	unit    uint32
+	message string
+	kind    error // whose text is in the message
+}
+
+func (r *unitRefusal) Error() string { return fmt.Sprintf("crypto unit %d: %s", r.unit, r.message) }
+func (r *unitRefusal) Unwrap() error { return r.kind }
 
 // across gives the error of a call its meaning on this side.
 func across(err error) error {
@@ -172,7 +181,7 @@ func across(err error) error {
 	}
 	for _, known := range travelling() {
 		if strings.Contains(remote.Message, known.Error()) {
-			return fmt.Errorf("crypto unit %d: %w (%s)", remote.Node, known, remote.Message)
+			return &unitRefusal{remote.Node, remote.Message, known}
 		}
 	}
 	return err

@@ -100,6 +100,7 @@ func FuzzSealedKey(f *testing.F) {
 func FuzzCalls(f *testing.F) {
 	f.Add([]byte(`{"number":2,"free":5,"low":true}`))
 	f.Add([]byte(`{"administrators":"MAA=","signatures":["MAA="],"known":true,"removed":7}`))
+	f.Add([]byte(`{"approval":"MAA=","master_key":"ab"}`))
 	f.Add([]byte(`{"kind":1,"order":"` + strings.Repeat("ab", 32) + `","partition":1}`))
 	f.Add([]byte(`{"identity":"` + strings.Repeat("AB", 32) + `","file":"AAAA","unit":{}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -108,6 +109,7 @@ func FuzzCalls(f *testing.F) {
 		sameAgain[standingCall](t, body)
 		sameAgain[standingAnswer](t, body)
 		sameAgain[setAdministratorsCall](t, body)
+		sameAgain[zeroizeCall](t, body)
 		sameAgain[unitFile](t, body)
 		sameAgain[rewrap.Finding](t, body)
 	})

@@ -82,8 +82,9 @@ type Units interface {
 	// mode, which checks them itself.
 	SetAdministrators(ctx context.Context, number uint32, administrators []byte, signatures [][]byte) error
 	// Zeroize hands an approval (order.SignedApproval, DER; empty for a unit in imprint mode) to a unit, which checks it
-	// itself, and gives the report of what the unit is then.
-	Zeroize(ctx context.Context, number uint32, approval []byte) ([]byte, error)
+	// itself, and gives the report of what the unit is then. If no other unit would keep the instance's master key it is
+	// ErrLastHolder, unless masterKey is that key's pattern.
+	Zeroize(ctx context.Context, number uint32, approval []byte, masterKey string) ([]byte, error)
 	// Refresh has units register again, so that the state judges an order by what is so now, and returns those whose
 	// disk has no room for a second epoch. Those that do not answer are in the error; the others have registered.
 	Refresh(ctx context.Context, units []uint32) (short []uint32, err error)
@@ -135,11 +136,12 @@ type ErrorCode struct {
 
 // What backends answer with, wrapped around the cause, where they have no error of their own in Backend.Errors.
 var (
-	ErrNotReady        = errors.New("this node is not ready")            // nothing was done
-	ErrNoLeader        = errors.New("the cluster has no leader now")     // nothing was done
-	ErrOutcomeUnknown  = errors.New("the outcome is unknown")            // it may have been done
-	ErrUnitUnreachable = errors.New("the unit's node does not answer")   // asked for one unit
-	ErrNotFound        = errors.New("there is none with that name")      // of a member, a log index
-	ErrNotAccepted     = errors.New("this node does not accept it now")  // a member already, the last voter…
+	ErrNotReady        = errors.New("this node is not ready")           // nothing was done
+	ErrNoLeader        = errors.New("the cluster has no leader now")    // nothing was done
+	ErrOutcomeUnknown  = errors.New("the outcome is unknown")           // it may have been done
+	ErrUnitUnreachable = errors.New("the unit's node does not answer")  // asked for one unit
+	ErrNotFound        = errors.New("there is none with that name")     // of a member, a log index
+	ErrNotAccepted     = errors.New("this node does not accept it now") // a member already, the last voter…
+	ErrLastHolder      = errors.New("it is the last one that answers and holds the master key")
 	ErrBadAddress      = errors.New("the address or token is not valid") // of a join
 )

@@ -148,6 +148,7 @@ var backendErrors = []struct {
 	{ErrUnitUnreachable, mapping{code: client.CodeUnitUnreachable, hint: "start the unit's node, and look at its log"}},
 	{ErrBadAddress, mapping{code: client.CodeInvalidRequest, hint: "give the Raft address of a member and a fresh token"}},
 	{ErrNotFound, mapping{code: client.CodeNotFound}},
+	{ErrLastHolder, mapping{code: codeLastHolder, hint: "start other units that hold it, or give them the key first (`tumbler tke auto-recover`)"}},
 	{ErrNotAccepted, mapping{code: client.CodeConflict}},
 	{fsm.ErrNotFound, mapping{code: client.CodeNotFound}},
 	{fsm.ErrStopped, mapping{code: client.CodeNotReady, hint: "look at this node's log, and " + hintTryAnotherNode}},

@@ -92,7 +92,7 @@ func (noState) Report(context.Context, uint32) ([]byte, error) { return nil, Err
 func (noState) SetAdministrators(context.Context, uint32, []byte, [][]byte) error {
 	return ErrUnitUnreachable
 }
-func (noState) Zeroize(context.Context, uint32, []byte) ([]byte, error) {
+func (noState) Zeroize(context.Context, uint32, []byte, string) ([]byte, error) {
 	return nil, ErrUnitUnreachable
 }
 func (noState) Refresh(context.Context, []uint32) ([]uint32, error) { return nil, ErrUnitUnreachable }

@@ -38,6 +38,7 @@ type world struct {
 	refreshed []uint32
 	silent    map[uint32]bool
 	set       map[uint32]bool // units that were given administrators
+	last      bool            // the unit to be zeroized is the last that holds the master key
 	zeroized  []uint32
 	registers map[uint32]masterkey.Registers
 	unitList  map[uint32]*order.Administrators
@@ -203,8 +204,12 @@ func (w *world) SetAdministrators(_ context.Context, number uint32, list []byte,
 	return err
 }
 
-func (w *world) Zeroize(_ context.Context, number uint32, _ []byte) ([]byte, error) {
+func (w *world) Zeroize(_ context.Context, number uint32, _ []byte, masterKey string) ([]byte, error) {
 	w.mu.Lock()
+	if w.last && masterKey != patternOf(1).String() {
+		defer w.mu.Unlock()
+		return nil, fmt.Errorf("crypto unit %d: %w", number, ErrLastHolder)
+	}
 	w.zeroized = append(w.zeroized, number)
 	w.unitList[number], w.registers[number] = &order.Administrators{}, masterkey.Empty()
 	w.mu.Unlock()

@@ -33,10 +33,7 @@ func (s *Server) zeroize(ctx context.Context, r request, in client.ZeroizeReques
 	if err := approved(known, said, in.Approval); err != nil {
 		return none, err
 	}
-	if err := s.notTheLast(ctx, number, said, in.MasterKey); err != nil {
-		return none, err
-	}
-	report, err := s.b.Units.Zeroize(ctx, number, in.Approval)
+	report, err := s.b.Units.Zeroize(ctx, number, in.Approval, in.MasterKey)
 	return client.Zeroized{Number: number, Former: hexText(known.Identity), Report: report}, err
 }
 
@@ -67,29 +64,4 @@ func approved(known fsm.Unit, said *order.Statement, der []byte) error {
 		return &client.Error{Code: codeGeneration, Message: fmt.Sprintf("the approval is for crypto unit %d at generation %d, and it is at %d by now", said.Unit, a.Generation, said.Generation), Hint: "run the same command again"}
 	}
 	return nil
-}
-
-// notTheLast refuses to lose the master key, unless it is asked for by its pattern. Units that do not answer do not count:
-// nobody knows what they hold.
-func (s *Server) notTheLast(ctx context.Context, number uint32, said *order.Statement, named string) error {
-	var pattern fsm.Pattern
-	if err := s.peek(func(v View) error { pattern = v.Cluster().Pattern; return nil }); err != nil {
-		return err
-	}
-	key, registers := hexText(pattern), said.Report.Registers
-	if pattern == (fsm.Pattern{}) || hexText(registers.CurrentPattern) != key && hexText(registers.NewPattern) != key || named == key {
-		return nil
-	}
-	known, err := s.knownUnits()
-	if err != nil {
-		return err
-	}
-	for _, u := range s.readings(ctx, known) {
-		if u.Number != number && u.Enrolled && u.Report != nil && (u.Registers.Current.Pattern == key || u.Registers.New.Pattern == key) {
-			return nil
-		}
-	}
-	return &client.Error{Code: codeLastHolder,
-		Message: fmt.Sprintf("crypto unit %d is the last one that answers and holds the master key %s: without it every key of the instance is lost", number, key),
-		Hint:    "start other units that hold it, or give them the key (`tumbler tke auto-recover`); to destroy it all the same, name it: --destroy-master-key " + key}
 }
