@@ -111,6 +111,28 @@ func TestTokens(t *testing.T) {
 	refused(t, list(c.reader), kms.ErrTokenExpired)
 }
 
+// The unit checks a token that comes again once an epoch.
+func TestTokensAreRememberedUntilTheFlip(t *testing.T) {
+	c := newCluster(t)
+	list := func() error {
+		_, err := c.service.List(t.Context(), c.reader, kms.ListOptions{})
+		return err
+	}
+	for _, hold := range []fsm.Pattern{patternA, {}} {
+		c.unit.Hold(hold)
+		if err := list(); err != nil {
+			t.Fatalf("the unit holds %x: %v", hold[:1], err)
+		}
+	}
+	c.state.BeginRewrap(order, patternB, "online")
+	c.flip()
+	refused(t, list(), kms.ErrUnavailable)
+	c.unit.Hold(patternB)
+	if err := list(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestDeletedAPIKeyEndsItsTokens(t *testing.T) {
 	c := newCluster(t)
 	record, secret := c.apiKey(kms.RoleReader)

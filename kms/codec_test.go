@@ -3,7 +3,6 @@ package kms
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -110,34 +109,5 @@ func TestTokenOfAnotherAlgorithmDoesNotParse(t *testing.T) {
 	none := "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0" + token[strings.Index(token, "."):]
 	if _, _, _, ok := decodeToken(none); ok {
 		t.Fatal("algorithm none parses")
-	}
-}
-
-// Tokens are remembered by epoch, and not for ever.
-func TestTokensAreRemembered(t *testing.T) {
-	var seen tokens
-	if _, known := seen.find("a", 1); known {
-		t.Fatal("a token that never came is known")
-	}
-	seen.remember("a", 1, claims{Subject: "A"})
-	if c, known := seen.find("a", 1); !known || c.Subject != "A" {
-		t.Errorf("known: %t, %+v", known, c)
-	}
-	if _, known := seen.find("a", 2); known {
-		t.Error("a token of another epoch is known")
-	}
-	for i := range 2 * seenTokens {
-		seen.remember(fmt.Sprint(i), 1, claims{})
-		seen.find("a", 1) // one that comes again stays
-	}
-	if _, known := seen.find("a", 1); !known {
-		t.Error("a token that comes again and again was forgotten")
-	}
-	if _, known := seen.find("0", 1); known || len(seen.recent)+len(seen.before) > 2*seenTokens {
-		t.Errorf("the oldest is known: %t; %d are remembered", known, len(seen.recent)+len(seen.before))
-	}
-	seen.remember("b", 2, claims{})
-	if _, known := seen.find("a", 1); known {
-		t.Error("a flip forgets nothing")
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"tumbler/fsm"
 )
 
@@ -29,7 +31,7 @@ type Config struct {
 // Service answers callers. It is safe for concurrent use.
 type Service struct {
 	cfg    Config
-	tokens tokens
+	tokens *tokens
 }
 
 // New makes a Service.
@@ -57,7 +59,8 @@ func New(c Config) (*Service, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{cfg: c}, nil
+	seen, err := lru.New[seenToken, claims](seenTokens)
+	return &Service{cfg: c, tokens: seen}, err
 }
 
 // read gives the state, linearizably.
