@@ -156,7 +156,7 @@ func (c Config) emptyFolder() error {
 	}
 	for _, e := range entries {
 		if e.Name() != lockName {
-			return fmt.Errorf("data_dir %s is not empty (%s): a restore makes a new node, and touches none that is there; give it an empty folder", c.DataDir, e.Name())
+			return fmt.Errorf("data_dir %s is not empty (%s): a restore makes a new node, and touches none that is there; give it an empty folder, or start the node if an earlier restore made it", c.DataDir, e.Name())
 		}
 	}
 	return nil

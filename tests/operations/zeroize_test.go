@@ -18,7 +18,7 @@ func TestUnitsAreZeroizedInARotation(t *testing.T) {
 	c := harness.NewCluster(t, 2, 1, func(c *harness.Cluster) {
 		for _, n := range c.Nodes { // a silent unit is left behind soon
 			name := fmt.Sprintf("node-%d/node.yaml", n.Number)
-			c.Write(name, strings.Replace(c.Read(name), "lease: 6s, fence: 90s", "lease: 3s, fence: 4s", 1))
+			c.Write(name, strings.Replace(c.Read(name), "fence: 90s", "fence: 6s", 1))
 		}
 	})
 	keys := c.MustCreateKeys(20)
