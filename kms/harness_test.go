@@ -30,13 +30,19 @@ type cluster struct {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
+	return newClusterOf(t, 50*time.Millisecond)
+}
+
+// newClusterOf has a service of that patience.
+func newClusterOf(t *testing.T, patience time.Duration) *cluster {
+	t.Helper()
 	c := &cluster{
 		t: t, state: kmstest.NewState(instance, patternA), unit: kmstest.NewUnit(patternA, patternB),
 		trail: &kmstest.Trail{}, clock: &atomic.Int64{},
 	}
 	c.clock.Store(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC).UnixNano())
 	service, err := kms.New(kms.Config{
-		Proposer: c.state, Reader: c.state, Unit: c.unit, Auditor: c.trail, Patience: 50 * time.Millisecond,
+		Proposer: c.state, Reader: c.state, Unit: c.unit, Auditor: c.trail, Patience: patience,
 		Now: func() time.Time { return time.Unix(0, c.clock.Load()) },
 	})
 	if err != nil {
