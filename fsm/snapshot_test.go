@@ -13,6 +13,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 )
 
@@ -201,6 +202,57 @@ func TestBrokenArchiveChangesNothing(t *testing.T) {
 		}
 	}
 	w.createKey(3) // and it goes on
+}
+
+// switching is a disk of which a crash leaves an image when the store's pointer has just been switched, durably.
+type switching struct {
+	*vfs.MemFS
+	image *vfs.MemFS
+}
+
+func (d *switching) Rename(from, to string) error {
+	if err := d.MemFS.Rename(from, to); err != nil || filepath.Base(to) != pointerName {
+		return err
+	}
+	if err := syncDir(d.MemFS, filepath.Dir(to)); err != nil {
+		return err
+	}
+	d.image = d.CrashClone(vfs.CrashCloneCfg{})
+	return nil
+}
+
+// TestARestoreIsDurable: after a crash, be it between the switch to the new store and its opening, there is the new store, whole.
+func TestARestoreIsDurable(t *testing.T) {
+	w, kept := filled(t)
+	at, want := w.store.AppliedIndex(), digestOf(t, w.store)
+	openOn := func(files vfs.FS) *Store {
+		t.Helper()
+		store, err := Open(Config{Dir: "/state", FS: files, CacheSize: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		return store
+	}
+	is := func(when string, image *vfs.MemFS) {
+		t.Helper()
+		if store := openOn(image); store.AppliedIndex() != at || digestOf(t, store) != want {
+			t.Errorf("%s: the store is at %d, not at %d, or another", when, store.AppliedIndex(), at)
+		}
+	}
+	restored := func(files vfs.FS) {
+		t.Helper()
+		store := openOn(files)
+		if err := errors.Join(syncDir(files, "/"), store.Restore(archive(t, kept))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disk := vfs.NewCrashableMem()
+	restored(disk)
+	is("a crash after the restore", disk.CrashClone(vfs.CrashCloneCfg{}))
+	switched := &switching{MemFS: vfs.NewCrashableMem()}
+	restored(switched)
+	is("a crash after the switch", switched.image)
 }
 
 // TestARestoreWaitsForNoView: who holds a view open may be waiting for an entry that comes after the restore. What the view shows
