@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 
 	"tumbler/api/client"
@@ -9,19 +8,21 @@ import (
 	"tumbler/fsm"
 )
 
-// blockedBlobs are the blobs in question, with what a settle order has to name of them.
-func (s *Server) blockedBlobs(v View, r fsm.Rotation) []client.BlockedBlob {
+// blockedBlobs are the blobs in question, with what a settle order has to name of them: as units stated, since this node's replica
+// may differ in just those.
+func (s *Server) blockedBlobs(v View, r fsm.Rotation, statements []*order.Statement) []client.BlockedBlob {
 	epoch := v.Cluster().Epochs.Current
 	out := make([]client.BlockedBlob, 0, len(r.Bad))
 	for _, bad := range r.Bad {
 		one := client.BlockedBlob{Number: bad.Number, Units: bad.Units}
-		// One that cannot be read here is shown by its number alone: the rotation's status must not fail for it.
-		if record, err := v.Blob(epoch, bad.Number); err == nil {
-			sum := sha256.Sum256(record.Blob)
-			one.SHA256, one.Class = hex.EncodeToString(sum[:]), order.Class(record.Class).String()
-			if s.b.KeyOf != nil {
-				one.Key = s.b.KeyOf(record.Blob)
+		for _, said := range statements { // of a blob that was repaired in vain, the last
+			if said.Kind == order.CannotOpen && said.Blob.Number == bad.Number {
+				one.SHA256, one.Class = hex.EncodeToString(said.Blob.Digest[:]), said.Blob.Class.String()
 			}
+		}
+		// One that cannot be read here is shown without its key: the rotation's status must not fail for it.
+		if record, err := v.Blob(epoch, bad.Number); err == nil && s.b.KeyOf != nil {
+			one.Key = s.b.KeyOf(record.Blob)
 		}
 		out = append(out, one)
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"os"
@@ -45,7 +46,7 @@ func (w *world) rotating(change func(r *fsm.Rotation, receipt *fsm.Receipt)) ord
 		v.rotations = []fsm.Rotation{{Order: fsm.Digest{1}, State: fsm.StateCancelled, Cancel: fsm.Digest{2}}, r}
 		v.orders = map[fsm.Digest]fsm.OrderRecord{fsm.Digest(digest): {Order: receipt.Order}, {1}: {Order: receipt.Order}}
 		v.receipts = map[fsm.Digest]fsm.Receipt{fsm.Digest(digest): receipt, {1}: {}}
-		v.blobs = map[uint64]fsm.BlobRecord{8: {Number: 8, Class: fsm.ClassKMS, Blob: []byte("blob 8")}}
+		v.blobs = map[uint64]fsm.BlobRecord{8: {Number: 8, Blob: []byte("blob 8, as this replica has it")}} // the state fills no class in
 	})
 	return digest
 }
@@ -55,6 +56,9 @@ func TestARotationAsItIsWatched(t *testing.T) {
 		s := &order.Statement{Kind: kind, Unit: unit, Generation: 20, Order: digestOfReceipt(t, receipt)}
 		if kind == order.Activated {
 			s.Pattern = patternOf(2)
+		}
+		if kind == order.CannotOpen {
+			s.Blob = &order.BlobName{Number: 8, Class: order.KMS, Digest: sha256.Sum256([]byte("blob 8"))}
 		}
 		receipt.Statements = append(receipt.Statements, w.state(s))
 	}
@@ -80,7 +84,8 @@ func TestARotationAsItIsWatched(t *testing.T) {
 			said(w, receipt, order.Activated, 1)
 			w.view.units[1].Fenced = r.Order
 		}, `"activated" of unit 3, 4, 5`, 100},
-		"blocked": {func(_ *world, r *fsm.Rotation, _ *fsm.Receipt) {
+		"blocked": {func(w *world, r *fsm.Rotation, receipt *fsm.Receipt) {
+			said(w, receipt, order.CannotOpen, 1)
 			r.State, r.Resume = fsm.StateBlocked, fsm.StateRewrapping
 			r.Bad = []fsm.BadBlob{{Number: 8, Units: []uint32{1, 2, 3}}, {Number: 9, Units: []uint32{1}}}
 		}, "a settle order for blobs that no unit opens (8, 9)", 50},

@@ -47,7 +47,7 @@ func (s *Server) rotationStatus(v View, r fsm.Rotation) (client.RotationStatus, 
 		}
 		out.Units = append(out.Units, one)
 	}
-	out.Blocked = s.blockedBlobs(v, r)
+	out.Blocked = s.blockedBlobs(v, r, statements)
 	out.Waiting = waiting(r, out)
 	if short := s.nearlyFull(); r.State == fsm.StateRewrapping && short != nil && !r.Paced().Paused {
 		out.Waiting = "room on the disk of node " + list(short)
