@@ -88,8 +88,14 @@ func (s *Server) submitOrder(ctx context.Context, _ request, in client.SubmitOrd
 
 // propose puts an order to the state, with what units say now.
 func (s *Server) propose(ctx context.Context, signed parsedOrder, der []byte) error {
-	if err := s.leavesMajority(ctx, signed.order); err != nil {
-		return err
+	if signed.order.Kind == order.Remove {
+		removed := numbersOf(signed.order.Subject.Units)
+		if err := s.leavesMajority(ctx, removed); err != nil {
+			return err
+		}
+		if err := s.leavesHolder(ctx, removed); err != nil {
+			return err
+		}
 	}
 	units, all := signed.judged()
 	short, err := s.b.Units.Refresh(ctx, units)
@@ -104,11 +110,7 @@ func (s *Server) propose(ctx context.Context, signed parsedOrder, der []byte) er
 }
 
 // leavesMajority refuses to remove nodes where those that stay would not go on: of them, more than half must answer, now.
-func (s *Server) leavesMajority(ctx context.Context, o *order.Order) error {
-	if o.Kind != order.Remove {
-		return nil
-	}
-	removed := numbersOf(o.Subject.Units)
+func (s *Server) leavesMajority(ctx context.Context, removed []uint32) error {
 	var voters []uint32
 	for _, m := range s.b.Cluster.Members() {
 		if m.Voter && !contains(removed, m.Number) {
@@ -121,6 +123,26 @@ func (s *Server) leavesMajority(ctx context.Context, o *order.Order) error {
 	}
 	return &client.Error{Code: codeNoMajority, Message: fmt.Sprintf("without node %s %d of %d members would answer, which is no majority", list(removed), alive, len(voters)),
 		Hint: "start the nodes that are down first: nothing was changed"}
+}
+
+// leavesHolder refuses to remove units where none of those that stay says, now, that it holds the master key: the state judges by
+// their last reports, and a unit that was zeroized has given none since.
+func (s *Server) leavesHolder(ctx context.Context, removed []uint32) error {
+	var pattern fsm.Pattern
+	if err := s.peek(func(v View) error { pattern = v.Cluster().Pattern; return nil }); err != nil || pattern == (fsm.Pattern{}) {
+		return err
+	}
+	known, err := s.knownUnits()
+	if err != nil {
+		return err
+	}
+	for _, u := range s.readings(ctx, known) {
+		if u.Enrolled && u.Report != nil && !contains(removed, u.Number) && u.Registers.Current.Pattern == hexText(pattern) {
+			return nil
+		}
+	}
+	return &client.Error{Code: codeLastHolder, Message: fmt.Sprintf("without crypto unit %s none that answers would hold the master key %s", list(removed), hexText(pattern)),
+		Hint: "start other units that hold it, or give them the key first (`tumbler tke auto-recover`): nothing was changed"}
 }
 
 // answering counts the nodes that answer.

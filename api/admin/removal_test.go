@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
 )
@@ -42,6 +43,24 @@ func TestARemovalLeavesAMajorityThatAnswers(t *testing.T) {
 	}
 	w.silent[2] = false
 	if _, err := w.client.SubmitOrder(t.Context(), w.removal(5)); err != nil {
+		t.Error(err)
+	}
+}
+
+// What the state has of units 2 to 4 is older than their zeroize.
+func TestARemovalLeavesAUnitThatHoldsTheMasterKey(t *testing.T) {
+	w := newWorld(t)
+	w.registers[2], w.registers[3], w.registers[4] = masterkey.Empty(), masterkey.Empty(), masterkey.Empty()
+	if _, err := w.client.SubmitOrder(t.Context(), w.removal(1, 5)); !client.HasCode(err, codeLastHolder) || len(w.proposed) != 0 {
+		t.Errorf("got %+v, %d proposals", err, len(w.proposed))
+	}
+	w.registers[3] = masterkey.Registers{Current: masterkey.CurrentValid, CurrentPattern: patternOf(1), New: masterkey.NewEmpty}
+	w.silent[3] = true
+	if _, err := w.client.SubmitOrder(t.Context(), w.removal(1, 5)); !client.HasCode(err, codeLastHolder) {
+		t.Errorf("the only one does not answer: %v", err)
+	}
+	w.silent[3] = false
+	if _, err := w.client.SubmitOrder(t.Context(), w.removal(1, 5)); err != nil {
 		t.Error(err)
 	}
 }
