@@ -22,9 +22,13 @@ inline wish(p, again, writes, checks) {
 #define PLANS (CALM && m[LEADER].kind == 0 && QUORUM && !TRACED)
 active [UNITS] proctype leader() {
 end:	do
+#ifdef TRACE
+	:: d_step { RECALLED(ASSIGN) && x == 1 && m[LEADER].kind == 0 -> recall(LEADER) }
+#else
 	PLAN(0)
 #if KEYS > PARTITION
 	PLAN(1)
+#endif
 #endif
 	:: d_step { CALM && QUORUM && DUE(FENCE, x - 1) && !BUG(NOBODY_IS_FENCED) && (TRACED || !LIVE(x)) && !(fenced & BIT(x - 1)) &&
 		(st == ACTIVATING && !(activated & BIT(x - 1)) || st == CANCELLING && !(cleared & BIT(x - 1))) ->
@@ -46,5 +50,9 @@ end:	do
 	:: d_step { CALM && m[CALLER].kind == 0 && QUORUM && creates > 0 && n < KEYS && !TRACED ->
 		creates--; m[CALLER].kind = CREATE; m[CALLER].ord = (pairs -> ord : 0); m[CALLER].key = pat;
 		m[CALLER].next = (pairs && !BUG(SINGLE_IN_REWRAP) -> to : 0) }
+#ifdef TRACE
+	:: d_step { RECALLED(CREATE) && m[CALLER].kind == 0 -> recall(CALLER) }
+	:: d_step { !begun -> open_trace() }
+#endif
 	od
 }

@@ -65,7 +65,7 @@ func (s Search) build(ctx context.Context, dir string) (string, error) {
 	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
-	settings := []string{"-O0", "-w", "-DMEMLIM=" + strconv.Itoa(memory), "-o", "pan", "pan.c"}
+	settings := []string{"-O0", "-w", "-DVECTORSZ=4096", "-DMEMLIM=" + strconv.Itoa(memory), "-o", "pan", "pan.c"}
 	if s.Large {
 		settings[0] = "-O2"
 	}

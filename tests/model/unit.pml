@@ -3,9 +3,14 @@
  * alone: the unit still takes a step of an order that is cancelled. What is proposed is applied, or late, or lost. */
 
 #define u          (_pid - SLOTS)
+#ifdef TRACE
+#define mine       SAYING(u)
+#define IDLE       ALIVE(u)
+#else
 #define mine       m[u]
-#define me         unit[u]
 #define IDLE       (CALM && mine.kind == 0 && ALIVE(u))
+#endif
+#define me         unit[u]
 #define UNSAID(set) (!(set & BIT(u)))
 #define ACCEPTED   (me.ord == ord && me.how == OPEN)
 #define NOTE(p)    (1 << ((p) * PASSES + part[p].pass - 1))
@@ -62,13 +67,13 @@ inline clear() {
 	me.new = 0; me.fixed = false; me.key = 0; me.ord = ord; me.how = ENDED; me.notes = 0; say(CLEARED, 0)
 }
 
-/* rewrap.Runner.write: Unit.BeginPartition, Unit.Rewrap, and a batch of one number from the cursor. */
+/* rewrap.Runner.write: Unit.BeginPartition, Unit.Rewrap, and a batch from the cursor, of one number here. */
 #define WRITES(p)  (st == REWRAPPING && part[p].owner == u + 1 && !ALL_WRITTEN(p) && ACCEPTED && me.fixed)
 inline rewrap(p, spoils_it) {
 	me.notes = me.notes | NOTE(p);
 	say(WRITTEN, me.new);
 	mine.part = p; mine.pass = part[p].pass; mine.lease = part[p].lease; mine.bad = spoils_it;
-	mine.from = FIRST(p) + part[p].cursor; mine.to = FIRST(p) + part[p].cursor
+	mine.from = FIRST(p) + part[p].cursor; mine.to = BATCH_TO(p)
 }
 
 /* rewrap.Runner.verify: both epochs of a partition that the unit's file does not note; what is wrong is told the leader. */
@@ -95,18 +100,18 @@ inline crash() {
 }
 
 #define WORK(p) \
-	:: d_step { IDLE && WRITES(p) && DUE(REWRAP, u) -> rewrap(p, false); NEXT } \
-	:: d_step { IDLE && WRITES(p) && DUE(REWRAP, u) && spoils > 0 -> spoils--; rewrap(p, true); NEXT } \
-	:: d_step { IDLE && VERIFIES(p) && DUE(CHECK, u) -> check(p); NEXT }
+	:: d_step { IDLE && WRITES(p) && DUE(REWRAP, u) -> rewrap(p, false); TOOK(u) } \
+	:: d_step { IDLE && WRITES(p) && DUE(REWRAP, u) && spoils > 0 -> spoils--; rewrap(p, true); TOOK(u) } \
+	:: d_step { IDLE && VERIFIES(p) && DUE(CHECK, u) -> check(p); TOOK(u) }
 
 active [UNITS] proctype node() {
 end:	do
-	:: d_step { IDLE && ACCEPTS && DUE(ACCEPT, u) -> accept(); invariants(); NEXT }
-	:: d_step { IDLE && GENERATES && DUE(GENERATE, u) -> generate(); invariants(); NEXT }
-	:: d_step { IDLE && LOADS && DUE(LOAD, u) -> load(); invariants(); NEXT }
-	:: d_step { IDLE && COMMITS && DUE(COMMIT, u) -> commit(); invariants(); NEXT }
-	:: d_step { IDLE && ACTIVATES && DUE(ACTIVATE, u) -> activate(); invariants(); NEXT }
-	:: d_step { IDLE && CLEARS && DUE(CLEAR, u) -> clear(); invariants(); NEXT }
+	:: d_step { IDLE && ACCEPTS && DUE(ACCEPT, u) -> accept(); invariants(); TOOK(u) }
+	:: d_step { IDLE && GENERATES && DUE(GENERATE, u) -> generate(); invariants(); TOOK(u) }
+	:: d_step { IDLE && LOADS && DUE(LOAD, u) -> load(); invariants(); TOOK(u) }
+	:: d_step { IDLE && COMMITS && DUE(COMMIT, u) -> commit(); invariants(); TOOK(u) }
+	:: d_step { IDLE && ACTIVATES && DUE(ACTIVATE, u) -> activate(); invariants(); TOOK(u) }
+	:: d_step { IDLE && CLEARS && DUE(CLEAR, u) -> clear(); invariants(); TOOK(u) }
 	WORK(0)
 #if KEYS > PARTITION
 	WORK(1)
@@ -121,9 +126,9 @@ end:	do
 #endif
 
 	/* A crash at any step: what the node had proposed is lost, or late. */
-	:: d_step { CALM && ALIVE(u) && crashes > 0 && DUE(CRASH, u) -> crash(); drop(u); NEXT }
+	:: d_step { CALM && ALIVE(u) && crashes > 0 && DUE(CRASH, u) -> crash(); drop(u); TOOK(u) }
 	:: d_step { CALM && ALIVE(u) && crashes > 0 && mine.kind != 0 && m[LATE].kind == 0 && !TRACED -> crash(); delay(u, LATE) }
 	:: d_step { CALM && me.up == DOWN && gone > 0 -> gone--; me.up = LOST }
-	:: d_step { CALM && me.up == DOWN && DUE(START, u) -> me.up = UP; nodes++; lives = lives | BIT(u); NEXT }
+	:: d_step { CALM && me.up == DOWN && DUE(START, u) -> me.up = UP; nodes++; lives = lives | BIT(u); TOOK(u) }
 	od
 }

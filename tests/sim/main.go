@@ -166,11 +166,20 @@ func runSeed(seed uint64) (r ran, err error) {
 	if err != nil {
 		return r, err
 	}
+	return w.draws(dice, faults)
+}
+
+// draws has what the dice say happen, and then has the world come to rest.
+func (w *world) draws(dice *rand.Rand, faults float64) (ran, error) {
 	most := 80 + dice.IntN(280)
 	tries := 0
 	return w.run(func() (Event, bool) {
 		tries++
-		return w.draw(dice, faults), w.events < most && tries < 40*most
+		e := w.draw(dice, faults)
+		for w.recording != nil && !known(e) {
+			e = w.draw(dice, faults)
+		}
+		return e, w.events < most && tries < 40*most
 	})
 }
 

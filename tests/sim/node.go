@@ -116,6 +116,7 @@ func (n *node) start() error {
 		return err
 	}
 	p.writes, n.identity = -1, fsm.Identity(p.unit.Status().Identity)
+	w.recording.starts(n)
 	return n.cameUp()
 }
 
@@ -131,6 +132,7 @@ func (n *node) end(kept uint64) error {
 	if p == nil {
 		return nil
 	}
+	n.world.recording.ends(n)
 	for _, r := range roles {
 		if w := p.workers[r]; w != nil {
 			w.stop()
@@ -179,6 +181,7 @@ func (n *node) ProposeTable(_ context.Context, command fsm.Command, table []byte
 func (n *node) send(data, table []byte) (fsm.Result, error) {
 	n.point()
 	n.world.facts.spoke(n, data)
+	n.world.recording.says(n, data)
 	p := &proposal{from: n, data: data, table: table}
 	n.world.await(func() bool { return p.err != nil || p.answer != nil && n.store.AppliedIndex() >= p.index }, p)
 	n.point()

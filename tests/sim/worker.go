@@ -32,6 +32,7 @@ type worker struct {
 	yield    func(struct{}) bool
 	ready    func() bool // it waits for
 	proposal *proposal   // what it waits for is this
+	since    uint64      // what its node had applied when it began
 }
 
 // ended is what a coroutine panics with where its process ends.
@@ -39,7 +40,7 @@ type ended struct{}
 
 // work starts a worker, and runs it until it waits.
 func (n *node) work(r role, do func()) *worker {
-	w := &worker{node: n, role: r, ready: func() bool { return true }}
+	w := &worker{node: n, role: r, ready: func() bool { return true }, since: n.store.AppliedIndex()}
 	n.workers[r] = w
 	w.next, w.stop = iter.Pull(func(yield func(struct{}) bool) {
 		w.yield = yield

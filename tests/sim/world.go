@@ -45,6 +45,8 @@ type world struct {
 	events       int
 	refusedOrder string
 	trail        trail
+	// recording is nil unless the model is asked about the run.
+	recording *recording
 }
 
 // entry is one entry of the log, and what the state answered.
@@ -159,7 +161,7 @@ func (w *world) agree(data, table []byte, from *node) (*entry, error) {
 		code = refusal.Code
 	}
 	w.trail.add("entry %d kind %d code %d blob %d count %d cursor %d", e.log.Index, command.Kind(), code, e.result.Blob, e.result.Count, e.result.Cursor)
-	return e, w.agreed(e, request, from, before)
+	return e, errors.Join(w.agreed(e, request, from, before), w.recording.enters(e, request, from, before))
 }
 
 // requestOf is the request id of an encoded command.
