@@ -55,8 +55,9 @@ lint: ## check format, and lint (go vet included)
 demo: build ## rotate the master key of a cluster of five processes (KEYS=10000)
 	@$(RELEASE) go run $(TAGS) ./tests/demo -keys $(KEYS)
 
-model: deps ## visit every state of the model of a rotation, and see planted bugs found
+model: deps ## visit every state of the model of a rotation, see planted bugs found, and runs of the code replayed
 	@go test $(TAGS) -count 1 -timeout 30m -v ./tests/model -whole
+	@go test $(TAGS) -count 1 -timeout 30m -v -run TestTheModel ./tests/sim -whole
 
 sim: ## rotate in SEEDS=10000 simulated clusters, from SEED=1 on, under every fault; a JSON object at the end
 	@CGO_ENABLED=0 go build $(TAGS) -o bin/sim ./tests/sim

@@ -10,6 +10,11 @@
 // Then bugs are planted in it, one at a time, and each must be found: a model
 // that cannot fail proves nothing.
 //
+// And it is asked about the code: runs of the simulation (tests/sim) are
+// replayed against the same relation, in which then only the steps of the run
+// are taken (trace.go, trace.pml). The code may do nothing that the model may
+// not, as far as it is about what the model knows.
+//
 // What it leaves out: generations (a rolled-back unit ends its node), orders
 // other than rotate and cancel, blobs that do not open, contents of keys.
 // DESIGN.md says which function each step stands for.

@@ -11,6 +11,9 @@
 // invariants.go is the list, facts.go and clients.go what it is judged by. At
 // the end the faults cease, and the cluster must come to rest (calm.go).
 //
+// The model of a rotation (tests/model) is asked whether it allows what
+// happened: recording.go says it in the model's words.
+//
 // An event holds all that it depends on, so a list of events replays; one that
 // breaks a rule is shrunk (shrink.go), and kept under testdata once it is
 // mended.
