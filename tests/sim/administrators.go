@@ -102,7 +102,7 @@ func (n *node) order(arg uint64) error {
 	}
 	n.world.facts.signed(o)
 	err = n.insist(&fsm.SubmitOrder{Order: der, At: n.world.at64()})
-	n.world.refusedOrder = fmt.Sprint(o.Kind, err)
+	n.world.ordered = fmt.Sprint(o.Kind, err)
 	return nil
 }
 

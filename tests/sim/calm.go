@@ -10,7 +10,7 @@ import (
 )
 
 // calmRounds is how long a world without faults may take to come to rest.
-const calmRounds = 400
+const calmRounds = 200
 
 // calm ends all faults, and has the world come to rest: nothing waits for ever.
 func (w *world) calm() error {
@@ -31,7 +31,7 @@ func (w *world) calm() error {
 			w.now = w.now.Add(2 * time.Second)
 		}
 	}
-	return violated("nothing waits for ever", "%s, the last order: %s", w.shown(), w.refusedOrder)
+	return violated("nothing waits for ever", "%s, the last order: %s", w.shown(), w.ordered)
 }
 
 // mend puts right what is wrong with nodes and network.
@@ -76,13 +76,22 @@ func (w *world) round() (moved bool, err error) {
 		return did
 	}
 	if l := w.leads(); l == nil || !l.serves() {
-		if next := w.firstServing(); next != nil {
+		next := w.firstServing()
+		for _, n := range w.nodes {
+			if next == nil && l == nil && n.process != nil && n.cursor >= w.base {
+				next = n
+			}
+		}
+		if next != nil {
 			step(Event{Do: "leader", Node: next.number})
 		}
 	}
 	for _, n := range w.nodes {
 		e := Event{Node: n.number, Arg: 7}
 		if n.process == nil {
+			if e.Do = "put-back"; n.newest != nil {
+				step(e)
+			}
 			e.Do = "start"
 			step(e)
 		}

@@ -166,7 +166,7 @@ func (n *node) call(arg uint64) {
 	}
 	switch at := n.world.last(); {
 	case arg%16 < 6 || k == nil:
-		if r.made < maxKeys {
+		if r.made < maxKeys-6 || r.made < maxKeys && n.rotating() { // most while it counts
 			n.create(which%16 == 7)
 		}
 	case arg%16 < 8:
@@ -182,6 +182,17 @@ func (n *node) call(arg uint64) {
 	case k.is(at) >= keyPurged: // late: by who read the key before it was purged
 		_, _ = n.Propose(nil, &fsm.RestoreKey{Key: k.id, At: n.world.at64()}) //nolint:staticcheck // as above
 	}
+}
+
+// rotating: an order is open, as this node knows.
+func (n *node) rotating() bool {
+	view, err := n.store.View()
+	if err != nil {
+		return false
+	}
+	defer view.Close()
+	r, some := view.Rotation()
+	return some && r.State.Open()
 }
 
 // at64 is the time of a proposal.

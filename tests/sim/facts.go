@@ -21,7 +21,8 @@ type facts struct {
 	heardAt  map[order.Identity]uint64
 	// patterns are those that units held in their new register, by the order.
 	patterns  map[order.Digest]map[masterkey.Pattern]bool
-	known     map[masterkey.Pattern]bool // of every master key there was
+	orders    map[order.Digest]*order.Order // that administrators signed for this cluster
+	did       map[deed]map[uint32]bool
 	cancelled map[order.Digest]bool
 	writers   map[pass]map[uint32]bool
 	verifiers map[pass]map[uint32]bool
@@ -45,10 +46,17 @@ type saying struct {
 	kind  order.StatementKind
 }
 
+// deed is what units stated about a key under an order.
+type deed struct {
+	order   order.Digest
+	kind    order.StatementKind
+	pattern masterkey.Pattern
+}
+
 func newFacts() *facts {
 	return &facts{
 		views: map[uint64]*fsm.View{}, digests: map[uint64][32]byte{}, blobs: map[uint64]map[uint64][]byte{},
-		spokenAt: map[order.Identity]uint64{}, heardAt: map[order.Identity]uint64{}, patterns: map[order.Digest]map[masterkey.Pattern]bool{}, known: map[masterkey.Pattern]bool{},
+		spokenAt: map[order.Identity]uint64{}, heardAt: map[order.Identity]uint64{}, patterns: map[order.Digest]map[masterkey.Pattern]bool{}, orders: map[order.Digest]*order.Order{}, did: map[deed]map[uint32]bool{},
 		cancelled: map[order.Digest]bool{}, writers: map[pass]map[uint32]bool{}, verifiers: map[pass]map[uint32]bool{}, covers: map[fsm.Digest]uint64{},
 		said: map[saying]map[uint32]bool{}, aside: map[uint64]bool{}, garbage: map[uint64]bool{},
 	}
@@ -60,7 +68,7 @@ func (f *facts) clone() *facts {
 	for epoch, blobs := range f.blobs {
 		c.blobs[epoch] = maps.Clone(blobs)
 	}
-	c.spokenAt, c.heardAt, c.known = maps.Clone(f.spokenAt), maps.Clone(f.heardAt), maps.Clone(f.known)
+	c.spokenAt, c.heardAt = maps.Clone(f.spokenAt), maps.Clone(f.heardAt)
 	return c
 }
 
@@ -113,8 +121,16 @@ func (f *facts) spoke(n *node, data []byte) {
 	if err != nil {
 		return
 	}
-	if s, identity, _ := statementOf(command); s != nil {
+	if s, identity, signed := statementOf(command); s != nil {
+		f.really(*signed)
 		f.spokenAt[identity] = max(f.spokenAt[identity], s.Generation)
+	}
+}
+
+// really notes what a unit signed.
+func (f *facts) really(signed order.SignedStatement) {
+	if s, err := signed.Decode(); err == nil {
+		note(f.did, deed{s.Order, s.Kind, s.Pattern}, s.Unit)
 	}
 }
 
@@ -142,6 +158,7 @@ func statementOf(command fsm.Command) (*order.Statement, order.Identity, *order.
 
 // signed notes an order that administrators signed.
 func (f *facts) signed(o *order.Order) {
+	f.orders[digestOf(o)] = o
 	if o.Kind == order.Cancel {
 		f.cancelled[o.Subject.Order] = true
 	}

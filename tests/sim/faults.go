@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -62,6 +63,9 @@ func (w *world) fault(n *node, e Event) (bool, error) {
 		}
 		w.leader, n.leadership = n.number, converge.NewLeadership(lease, fence)
 		return true, nil
+	}
+	if w.liars != nil && slices.Contains(hostileKinds, e.Do) {
+		return w.lie(n, e)
 	}
 	return w.machineFault(n, e)
 }
@@ -272,7 +276,10 @@ func (n *node) empty() error {
 	if err := n.end(0); err != nil {
 		return err
 	}
-	n.files, n.disk, n.snapshot, n.newest = newFiles(), newFolder(), 0, nil
+	n.files, n.disk, n.snapshot, n.reached, n.newest = newFiles(), newFolder(), 0, 0, nil
+	if n.world.leader == n.number {
+		n.world.leader = 0
+	}
 	n.spoilt, n.damaged = map[uint64]*raft.Log{}, map[uint64]uint64{}
 	return n.start()
 }

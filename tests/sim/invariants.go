@@ -34,6 +34,9 @@ func (w *world) agreed(e *entry, request fsm.RequestID, from *node, before *fsm.
 	if err := w.keys.took(e); err != nil {
 		return err
 	}
+	if w.liars != nil {
+		return nil // the state believes what it is told; units do not
+	}
 	return errors.Join(w.stateHolds(before, after), w.rotationHolds(before, after))
 }
 
@@ -188,7 +191,13 @@ func (w *world) rotationHolds(before, view *fsm.View) error {
 	} else if is.Pattern != was.Pattern {
 		return violated("the master key changes with the epoch", "entry %d", view.Index())
 	}
-	if r.State == fsm.StateActivating && is.Epochs.Old != 0 {
+	// Pairs are asked for while there is something to rewrap, and no longer: a cancel ends the next epoch, the end the old one.
+	fills := r.State == fsm.StateRewrapping || r.State == fsm.StateVerifying || r.State == fsm.StateRewrapped || r.State == fsm.StateBlocked
+	leaves := r.State == fsm.StateActivating && r.Plan.Kind == order.Rotate.String()
+	if (is.Epochs.Next != 0) != fills || (is.Epochs.Old != 0) != leaves {
+		return violated("an order leaves no epoch behind", "entry %d: it is %v, epochs %+v", view.Index(), r.State, is.Epochs)
+	}
+	if leaves {
 		// Until every unit has left it, the old epoch is whole.
 		numbers, err := numbersOf(view, is.Epochs.Old)
 		want := slices.Sorted(maps.Keys(w.facts.blobs[is.Epochs.Old]))
@@ -246,7 +255,7 @@ func (w *world) flipHolds(view *fsm.View, r fsm.Rotation, was fsm.Cluster) error
 				continue
 			}
 			of := pass{r.Order, p, r.Rewrap.Partitions[p].Pass}
-			if !w.hostile && !another(f.verifiers[of], f.writers[of]) {
+			if !another(f.verifiers[of], f.writers[of]) {
 				return violated("the flip comes after every blob is verified by another unit", "entry %d: number %d, written by %v, verified by %v",
 					index, n, f.writers[of], f.verifiers[of])
 			}
@@ -306,6 +315,10 @@ func (n *node) replicaHolds() error {
 			return n.unitHolds(view) // its disk has something else
 		}
 	}
+	if view.Index() < n.reached {
+		return n.unitHolds(view)
+	}
+	n.reached = view.Index()
 	is, err := view.Digest()
 	if err != nil {
 		return err
@@ -320,6 +333,9 @@ func (n *node) replicaHolds() error {
 // unitHolds is asked of a node whose replica or unit has moved: its unit holds what its replica's blobs are under, once the node
 // has arrived, and until it is fenced.
 func (n *node) unitHolds(view *fsm.View) error {
+	if n.world.liars != nil {
+		return nil
+	}
 	status := n.status
 	u, known := view.Unit(n.number)
 	cluster := view.Cluster()
@@ -338,29 +354,28 @@ func (n *node) unitHolds(view *fsm.View) error {
 
 // unitChanged is asked of a unit whose file was written: which steps it may have taken.
 func (n *node) unitChanged(was cryptounit.Status) error {
-	f, w := n.world.facts, n.world
+	f := n.world.facts
 	is := n.status
 	a, b := was.Registers, is.Registers
-	for _, p := range []masterkey.Pattern{b.CurrentPattern, b.NewPattern} {
-		if !p.IsZero() {
-			f.known[p] = true
-		}
-	}
-	if b.New != masterkey.NewEmpty {
+	// Where hosts lie, a generator whose file was rolled back may draw another; nobody then commits both.
+	if b.New == masterkey.NewFullCommitted || b.New != masterkey.NewEmpty && n.world.liars == nil {
 		if f.patterns[is.OpenOrder] == nil {
 			f.patterns[is.OpenOrder] = map[masterkey.Pattern]bool{}
 		}
-		if f.patterns[is.OpenOrder][b.NewPattern] = true; len(f.patterns[is.OpenOrder]) > 1 && !w.hostile {
+		if f.patterns[is.OpenOrder][b.NewPattern] = true; len(f.patterns[is.OpenOrder]) > 1 {
 			return violated("at most one pattern an order", "unit %d holds %v, others another", n.number, b.NewPattern)
 		}
 	}
 	if was.Identity != is.Identity || was.Number == 0 {
 		return nil
 	}
+	if err := n.obeyed(was); err != nil {
+		return err
+	}
 	if a.New != masterkey.NewEmpty && b.New == masterkey.NewEmpty && a.CurrentPattern == b.CurrentPattern && !f.cancelled[was.OpenOrder] {
 		return violated("a new register is cleared by a signed cancel alone", "unit %d", n.number)
 	}
-	if a.CurrentPattern == b.CurrentPattern {
+	if a.CurrentPattern == b.CurrentPattern || n.world.liars != nil {
 		return nil
 	}
 	view, err := n.store.View()
@@ -369,15 +384,45 @@ func (n *node) unitChanged(was cryptounit.Status) error {
 	}
 	defer view.Close()
 	r, _ := view.Rotation()
-	if !w.hostile && (r.State != fsm.StateActivating && r.State != fsm.StateComplete || masterkey.Pattern(r.To) != b.CurrentPattern) {
+	if r.State != fsm.StateActivating && r.State != fsm.StateComplete || masterkey.Pattern(r.To) != b.CurrentPattern {
 		return violated("a unit activates once its own node has seen the flip", "unit %d, its replica is %v", n.number, r.State)
 	}
 	return n.unitHolds(view)
 }
 
+// obeyed: whatever its host says, a unit takes up only orders that administrators signed for this very cluster, loads only what
+// the order's generator drew, and gives up its current key only for one that every unit of the order has committed.
+func (n *node) obeyed(was cryptounit.Status) error {
+	f, is := n.world.facts, n.status
+	a, b := was.Registers, is.Registers
+	if is.OpenOrder != was.OpenOrder && !is.OpenOrder.IsZero() && f.orders[is.OpenOrder] == nil {
+		return violated("a unit accepts only what administrators signed for its cluster", "unit %d accepted %v", n.number, is.OpenOrder)
+	}
+	if o := f.orders[is.OpenOrder]; o != nil && b.New != masterkey.NewEmpty && o.Generator != n.number &&
+		!f.did[deed{is.OpenOrder, order.Generated, b.NewPattern}][o.Generator] {
+		return violated("a unit loads only what the generator drew", "unit %d holds %v", n.number, b.NewPattern)
+	}
+	if a.CurrentPattern == b.CurrentPattern {
+		return nil
+	}
+	o := f.orders[was.OpenOrder]
+	if b.Current == masterkey.CurrentEmpty || o == nil {
+		return violated("no unit clears its key on its host's word", "unit %d: %v", n.number, b)
+	}
+	for _, unit := range o.Targets() {
+		if !f.did[deed{was.OpenOrder, order.Committed, b.CurrentPattern}][unit] {
+			return violated("no unit clears its key on its host's word", "unit %d activated before unit %d committed", n.number, unit)
+		}
+	}
+	return nil
+}
+
 // cameUp is asked of a node that started: its unit's file holds all that the unit has stated.
 func (n *node) cameUp() error {
 	status := n.unit.Status()
+	if n.world.liars != nil {
+		return nil
+	}
 	if said := n.world.facts.spokenAt[status.Identity]; status.Generation < said && n.newest == nil {
 		return violated("a unit states only what its file holds", "unit %d came back at generation %d, and had stated %d", n.number, status.Generation, said)
 	}
@@ -386,6 +431,9 @@ func (n *node) cameUp() error {
 
 // hasArrived is asked of a node that is about to serve: a unit that was rolled back does not, and no other is taken for one.
 func (n *node) hasArrived() error {
+	if n.world.liars != nil {
+		return nil
+	}
 	status := n.unit.Status()
 	if heard := n.world.facts.heardAt[status.Identity]; n.arrived && status.Generation < heard {
 		return violated("a unit that was rolled back does not serve", "unit %d at generation %d, it had stated %d", n.number, status.Generation, heard)
@@ -394,7 +442,7 @@ func (n *node) hasArrived() error {
 		n.newest = nil
 		n.world.facts.spokenAt[status.Identity] = status.Generation
 	}
-	if errors.Is(n.failed, converge.ErrRolledBack) && n.newest == nil && !n.world.hostile {
+	if errors.Is(n.failed, converge.ErrRolledBack) && n.newest == nil {
 		return violated("no unit is taken for rolled back that is not", "unit %d: %v", n.number, n.failed)
 	}
 	return nil

@@ -18,8 +18,10 @@ import (
 func main() {
 	seeds := flag.Uint64("seeds", 10000, "how many seeds to run")
 	first := flag.Uint64("seed", 1, "the first of them")
+	step := flag.Uint64("step", 1, "")
 	trace := flag.String("replay", "", "a file that shrinking wrote: run that alone")
 	kept := flag.String("failures", "bin", "the folder for the shrunk traces of the first failures")
+	small := flag.Bool("shrink", true, "shrink the traces of failures")
 	flag.Parse()
 	if *trace != "" {
 		f, err := readFailure(*trace)
@@ -29,13 +31,15 @@ func main() {
 		fmt.Println(err)
 		return
 	}
-	out, failures, err := run(*first, *seeds, os.Stderr)
+	out, failures, err := run(*first, *seeds, *step, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sim:", err)
 	}
 	for _, f := range failures {
 		path := filepath.Join(*kept, fmt.Sprintf("sim-seed-%d.json", f.Seed))
-		f = shrink(f)
+		if *small {
+			f = shrink(f)
+		}
 		fmt.Fprintf(os.Stderr, "seed %d fails with %d events: %s (%s): %v\n", f.Seed, len(f.Trace), f.Rule, path, f.keep(path))
 	}
 	line, _ := json.Marshal(out) // of numbers
@@ -62,7 +66,7 @@ type outcome struct {
 }
 
 // run runs seeds on every core.
-func run(first, seeds uint64, told *os.File) (out outcome, failures []failure, err error) {
+func run(first, seeds, step uint64, told *os.File) (out outcome, failures []failure, err error) {
 	began := time.Now()
 	debug.SetGCPercent(400)
 	out = outcome{First: first, Seeds: seeds, ByKind: map[string]int{}}
@@ -75,6 +79,9 @@ func run(first, seeds uint64, told *os.File) (out outcome, failures []failure, e
 				ran, failed := runSeed(seed)
 				mu.Lock()
 				out.add(ran)
+				if seed%hostileSeeds == 0 {
+					out.Hostile++
+				}
 				var v *Violation
 				switch {
 				case errors.As(failed, &v):
@@ -91,8 +98,8 @@ func run(first, seeds uint64, told *os.File) (out outcome, failures []failure, e
 			}
 		})
 	}
-	for seed := first; seed < first+seeds; seed++ {
-		next <- seed
+	for i := range seeds {
+		next <- first + i*step
 	}
 	close(next)
 	group.Wait()
@@ -147,6 +154,9 @@ func imageOf(s shape) (*image, error) {
 	return m, err
 }
 
+// hostileSeeds: in each so manieth world all hosts lie.
+const hostileSeeds = 5
+
 // worldOf is the world of a seed before its first event, and how many events of a hundred are faults.
 func worldOf(seed uint64, dice *rand.Rand) (w *world, faults float64, err error) {
 	s := []shape{{2, 1, 1}, {2, 1, 2}, {2, 1, 3}, {1, 2, 2}, {2, 2, 2}, {3, 2, 1}}[dice.IntN(6)]
@@ -155,7 +165,9 @@ func worldOf(seed uint64, dice *rand.Rand) (w *world, faults float64, err error)
 	if err != nil {
 		return nil, 0, err
 	}
-	w, err = m.world(seed)
+	if w, err = m.world(seed); err == nil && seed%hostileSeeds == 0 {
+		w.liars, err = newLiars(w)
+	}
 	return w, faults, err
 }
 
@@ -171,7 +183,10 @@ func runSeed(seed uint64) (r ran, err error) {
 
 // draws has what the dice say happen, and then has the world come to rest.
 func (w *world) draws(dice *rand.Rand, faults float64) (ran, error) {
-	most := 80 + dice.IntN(280)
+	most := 60 + dice.IntN(200)
+	if w.liars != nil {
+		most, faults = 3*most, 0.02
+	}
 	tries := 0
 	return w.run(func() (Event, bool) {
 		tries++
@@ -206,6 +221,9 @@ func (w *world) run(next func() (Event, bool)) (r ran, err error) {
 	for {
 		e, more := next()
 		if !more {
+			if w.liars != nil {
+				return r, nil // nobody promises that it ends
+			}
 			return r, w.calm()
 		}
 		happened, err := w.do(e)

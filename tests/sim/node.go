@@ -26,6 +26,7 @@ type node struct {
 	files    *vfs.MemFS
 	disk     *folder
 	snapshot uint64 // index of its newest: the log replays from there
+	reached  uint64 // highest index that it applied; a table is durable before what comes before it, until that is replayed
 	isolated bool
 	armed    int                  // durable steps until its process ends; 0: it goes on
 	dying    bool                 // it ended in the middle of an event

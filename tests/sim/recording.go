@@ -31,6 +31,9 @@ type recording struct {
 
 // record begins a recording. nil: the world is not of a shape that the model knows.
 func (w *world) record() *recording {
+	if w.liars != nil {
+		return nil
+	}
 	view, err := w.truth.View()
 	if err != nil {
 		return nil

@@ -40,6 +40,12 @@ const (
 func (w *world) draw(dice *rand.Rand, faults float64) Event {
 	e := Event{Node: uint32(dice.IntN(len(w.nodes)) + 1), Arg: dice.Uint64N(1 << 20)}
 	switch at := dice.Float64(); {
+	case w.liars != nil && dice.IntN(8) == 0:
+		e.Do = "round" // so that orders get far among the lies
+	case w.liars != nil && dice.IntN(12) == 0:
+		e.Do, e.Role, e.Arg = "work", ordering, 4+e.Arg/8*8 // a rotation that follows by itself
+	case w.liars != nil && dice.IntN(8) == 0:
+		e.Do, e.Arg = hostileKinds[dice.IntN(len(hostileKinds))], dice.Uint64()
 	case at < faults:
 		e.Do = faultKinds[dice.IntN(len(faultKinds))]
 		if ws := w.workers(); len(ws) > 0 && (e.Do == "lose" || e.Do == "twice" || e.Do == "late") {
@@ -102,6 +108,8 @@ func (w *world) happen(n *node, e Event) (bool, error) {
 			return false, nil
 		}
 		return true, n.apply(1 + e.Arg%8)
+	case "round":
+		return w.round()
 	case "go":
 		return w.goOn(n, e.Role)
 	case "work":

@@ -8,7 +8,7 @@ import (
 
 // TestTheRotationUnderEveryFault is a short form of `make sim`.
 func TestTheRotationUnderEveryFault(t *testing.T) {
-	out, _, err := run(1, 50, os.Stderr)
+	out, _, err := run(1, 50, 1, os.Stderr)
 	if err != nil || out.Violations > 0 {
 		t.Fatalf("%d violations, of seeds %v: %v", out.Violations, out.Failed, err)
 	}

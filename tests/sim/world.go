@@ -27,24 +27,24 @@ var (
 // world is a cluster in one process: nodes, the log that they agree on, and a replica that nothing befalls, which gives the
 // answers and is what all others are compared with. Nothing in it runs by itself.
 type world struct {
-	seed         uint64
-	hostile      bool // hosts lie: keys may become unavailable
-	now          time.Time
-	nodes        []*node // by number, from 1
-	log          []*entry
-	base         uint64     // index before the first entry of log
-	truth        *fsm.Store // applies each entry by itself, as it is agreed on
-	files        *vfs.MemFS // that replica's disk
-	leader       uint32     // 0: there is none
-	running      *worker
-	requests     uint64
-	admins       *administrators
-	keys         *keyring
-	facts        *facts
-	faults       map[string]int
-	events       int
-	refusedOrder string
-	trail        trail
+	seed     uint64
+	liars    *liars // nil, unless hosts lie: keys may become unavailable then
+	now      time.Time
+	nodes    []*node // by number, from 1
+	log      []*entry
+	base     uint64     // index before the first entry of log
+	truth    *fsm.Store // applies each entry by itself, as it is agreed on
+	files    *vfs.MemFS // that replica's disk
+	leader   uint32     // 0: there is none
+	running  *worker
+	requests uint64
+	admins   *administrators
+	keys     *keyring
+	facts    *facts
+	faults   map[string]int
+	events   int
+	ordered  string // what came of the last order
+	trail    trail
 	// recording is nil unless the model is asked about the run.
 	recording *recording
 }
@@ -160,6 +160,9 @@ func (w *world) agree(data, table []byte, from *node) (*entry, error) {
 	if refusal != nil {
 		code = refusal.Code
 	}
+	if w.liars != nil {
+		w.liars.heard(command)
+	}
 	w.trail.add("entry %d kind %d code %d blob %d count %d cursor %d", e.log.Index, command.Kind(), code, e.result.Blob, e.result.Count, e.result.Cursor)
 	return e, errors.Join(w.agreed(e, request, from, before), w.recording.enters(e, request, from, before))
 }
@@ -207,6 +210,9 @@ func (w *world) close() {
 		_ = n.end(1)
 	}
 	w.facts.close()
+	if w.liars != nil {
+		_ = w.liars.stranger.Close()
+	}
 	_ = w.truth.Close()
 }
 
