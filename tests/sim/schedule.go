@@ -109,7 +109,8 @@ func (w *world) happen(n *node, e Event) (bool, error) {
 		}
 		return true, n.apply(1 + e.Arg%8)
 	case "round":
-		return w.round()
+		_, err := w.round()
+		return true, err
 	case "go":
 		return w.goOn(n, e.Role)
 	case "work":
