@@ -100,7 +100,7 @@ func (w *world) deliver(p *proposal) (bool, error) {
 	if leader == nil || !p.from.hears() || p.index != 0 || p.answer != nil || p.err != nil {
 		return false, nil
 	}
-	if request := fsm.RequestID(requestOf(p.data)); leader.store.AppliedIndex() < request.Since() {
+	if request := requestOf(p.data); leader.store.AppliedIndex() < request.Since() {
 		return false, nil // it waits for what the proposer knows already
 	}
 	examiner := &converge.Examiner{Store: leader.store, Logger: hclog.NewNullLogger()}
