@@ -77,7 +77,7 @@ func known(e Event) bool {
 }
 
 // empty: there is nothing to ask the model about.
-func (r *recording) empty() bool { return r == nil || len(r.orders) == 0 }
+func (r *recording) empty() bool { return len(r.orders) == 0 }
 
 // key and order give numbers by first appearance; 0: none, or one that was before.
 func (r *recording) key(p masterkey.Pattern) int {

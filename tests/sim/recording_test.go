@@ -22,9 +22,13 @@ func recorded(t *testing.T, seed uint64, faults float64) (model.Trace, bool) {
 		t.Fatal(err)
 	}
 	recording := w.record()
+	if recording == nil {
+		w.close()
+		return model.Trace{}, false
+	}
 	w.recording = recording
 	if _, err := w.draws(dice, min(most, faults)); err != nil {
-		t.Fatal(err)
+		t.Fatalf("seed %d: %v", seed, err)
 	}
 	if recording.empty() {
 		return model.Trace{}, false
