@@ -183,9 +183,9 @@ func runSeed(seed uint64) (r ran, err error) {
 
 // draws has what the dice say happen, and then has the world come to rest.
 func (w *world) draws(dice *rand.Rand, faults float64) (ran, error) {
-	most := 60 + dice.IntN(200)
+	most := 50 + dice.IntN(130)
 	if w.liars != nil {
-		most, faults = 3*most, 0.02
+		faults = 0.02
 	}
 	tries := 0
 	return w.run(func() (Event, bool) {
@@ -194,7 +194,7 @@ func (w *world) draws(dice *rand.Rand, faults float64) (ran, error) {
 		for w.recording != nil && !known(e) {
 			e = w.draw(dice, faults)
 		}
-		return e, w.events < most && tries < 40*most
+		return e, w.drawn < most && tries < 40*most
 	})
 }
 
@@ -229,6 +229,7 @@ func (w *world) run(next func() (Event, bool)) (r ran, err error) {
 		happened, err := w.do(e)
 		if happened {
 			r.trace = append(r.trace, e)
+			w.drawn++
 		}
 		if err != nil {
 			return r, err

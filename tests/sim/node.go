@@ -238,7 +238,9 @@ func (n *node) entry(index uint64) *raft.Log {
 			return log
 		}
 	}
-	return e.log
+	log := *e.log
+	log.Extensions = bytes.Clone(log.Extensions) // a disk in memory may change what it was given to write
+	return &log
 }
 
 // rewrapUnit is the unit as a rewrap needs it.

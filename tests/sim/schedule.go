@@ -40,8 +40,8 @@ const (
 func (w *world) draw(dice *rand.Rand, faults float64) Event {
 	e := Event{Node: uint32(dice.IntN(len(w.nodes)) + 1), Arg: dice.Uint64N(1 << 20)}
 	switch at := dice.Float64(); {
-	case w.liars != nil && dice.IntN(8) == 0:
-		e.Do = "round" // so that orders get far among the lies
+	case dice.IntN(16) == 0:
+		e.Do = "round" // so that orders get far among the faults
 	case w.liars != nil && dice.IntN(12) == 0:
 		e.Do, e.Role, e.Arg = "work", ordering, 4+e.Arg/8*8 // a rotation that follows by itself
 	case w.liars != nil && dice.IntN(8) == 0:

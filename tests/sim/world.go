@@ -43,6 +43,7 @@ type world struct {
 	facts    *facts
 	faults   map[string]int
 	events   int
+	drawn    int    // events that were not a world's own, at its rest or in a round
 	ordered  string // what came of the last order
 	trail    trail
 	// recording is nil unless the model is asked about the run.
