@@ -161,10 +161,14 @@ func (n *node) approve(r fsm.Rotation) error {
 	return err
 }
 
-// stuck: a unit that the order waits for is lost.
+// stuck: a unit that the order waits for is lost, or is to be given what it has.
 func (w *world) stuck(view *fsm.View, r fsm.Rotation) bool {
 	for _, number := range r.Plan.Units {
 		if u, known := view.Unit(number); known && w.lost(u) {
+			return true
+		}
+		given := r.Plan.Kind == order.Recover.String() && r.State == fsm.StatePreparing && slices.Contains(r.Plan.Loads, number)
+		if n := w.nodes[number-1]; given && n.process != nil && n.status.Registers.Current != masterkey.CurrentEmpty {
 			return true
 		}
 	}
@@ -192,7 +196,11 @@ func (n *node) begin(view *fsm.View, arg uint64) (*order.Order, error) {
 	for _, u := range view.Units() {
 		switch {
 		case u.IsEnrolled() && (w.lost(u) || arg%16 == 5 && u.Number == uint32(arg/16%uint64(len(w.nodes)))+1 && w.spare(view)):
-			o, err := a.draft(w, view, order.Remove)
+			n.refresh(view) // who remains is judged by what it last said
+			o, err := n.redraft(order.Remove)
+			if o == nil {
+				return nil, err
+			}
 			o.Subject.Units = []order.UnitRef{reference(u)}
 			return o, err
 		case !u.IsEnrolled() && u.Removed == (fsm.Digest{}):
