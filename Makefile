@@ -41,8 +41,9 @@ build: ## build bin/tumbler
 test: deps ## run all tests with the race detector (TEST=./fsm/... for some)
 	CGO_ENABLED=1 go test -race $(TAGS) -timeout 15m $(TEST)
 
-test-kills: ## kill every role in every state of a rotation, and show a line for each
+test-kills: ## kill every role in every state of a rotation, and show a line for each; and a restore at each of its steps
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 60m -v ./tests/kills -every
+	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 20m -run '^TestARestoreIsKilledAtEachOfItsSteps$$' ./tests/operations -every
 
 keep: ## write the data directories of this release for tests/upgrade (NAME=0.1.0)
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -run '^TestKeep$$' ./tests/upgrade -args -keep $(CURDIR)/tests/upgrade/testdata/$(NAME).tar.gz

@@ -3,10 +3,16 @@
 package operations_test
 
 import (
+	"flag"
 	"os"
 	"testing"
 
 	"tumbler/tests/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+var every = flag.Bool("every", false, "kill a restore at every step, and not only at the few that `make test` has time for")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(harness.Main(m))
+}

@@ -28,7 +28,10 @@ func TestARestoreIsKilledAtEachOfItsSteps(t *testing.T) {
 	if passages["after-restored"] != 1 || passages["before-unit-file-rename"] != 1 || passages["after-cluster-begin"] == 0 {
 		t.Fatalf("the steps of a restore are not seen: %v", passages)
 	}
-	for _, point := range slices.Sorted(maps.Keys(passages)) {
+	for i, point := range slices.Sorted(maps.Keys(passages)) {
+		if !*every && i%6 != 0 {
+			continue
+		}
 		for _, passage := range slices.Compact([]int{1, (passages[point] + 1) / 2}) { // how many there are differs a little
 			c.Sub(fmt.Sprintf("%s_%d", point, passage), func(t *testing.T) { r.kill(t, point, passage) })
 		}
