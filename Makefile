@@ -13,7 +13,8 @@ FUZZTIME ?= 10s
 BENCH ?= .
 SEALING ?= on
 ONLY ?=
-TEST ?= ./...
+# What takes longest begins first.
+TEST ?= ./tests/operations ./...
 
 # raft and memberlist report to one metrics module with this tag, and to two without it.
 TAGS := -tags hashicorpmetrics
