@@ -40,7 +40,7 @@ build: ## build bin/tumbler
 	$(RELEASE) go build $(TAGS) -trimpath -o bin/tumbler ./cli/tumbler
 
 test: deps ## run all tests with the race detector (TEST=./fsm/... for some)
-	CGO_ENABLED=1 go test -race $(TAGS) -timeout 15m $(TEST)
+	CGO_ENABLED=1 go test -race $(TAGS) -timeout 20m $(TEST)
 
 test-kills: ## kill every role in every state of a rotation, and show a line for each; and a restore at each of its steps
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 60m -v ./tests/kills -every
@@ -98,5 +98,5 @@ micro: ## run the benchmarks of packages (BENCH=regexp for some)
 
 ci: lint test demo leak-test leak-proof ## what must pass before a change lands
 	@$(RELEASE) go run $(TAGS) ./tests/mutants -short
-	@$(MAKE) chaos KILLS=15
+	@$(MAKE) chaos KILLS=10
 	@$(MAKE) bench KEYS=50000
