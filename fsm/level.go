@@ -13,7 +13,7 @@ import (
 //
 // Level 3: DisownStatement, and what brought a unit to its generation is kept.
 //
-// Level 4: Group.
+// Level 4: Group; nothing is asked about a blob that was set aside.
 const FeatureLevel = 4
 
 // LevelOf is the feature level that a cluster must have before a command may be proposed.
@@ -40,6 +40,9 @@ func (t *tx) allowed(command Command) error {
 
 // levelGroup is where commands share entries.
 const levelGroup = 4
+
+// levelAside is where a blob that was set aside is in question no more.
+const levelAside = 4
 
 // levelStated is where Unit.Stated is kept.
 const levelStated = 3

@@ -215,11 +215,14 @@ func (t *tx) cannotOpen(s *order.Statement) error {
 	if s.Blob.Number == 0 || s.Blob.Number > r.Rewrap.N {
 		return ErrBlobUnknown.with("%d", s.Blob.Number)
 	}
-	// What was set aside is in question no more: nobody else would answer for it, and nothing would end the question.
-	if _, err := getBytes(t.from, space(spaceAside, u64(s.Blob.Number))); err == nil {
-		return ErrBlobUnknown.with("%d was set aside", s.Blob.Number)
-	} else if !errors.Is(err, ErrNotFound) {
-		return err
+	// What was set aside is in question no more: nobody else would answer for it, and nothing would end the question. A member of
+	// an older release accepts the same entry.
+	if t.control.cluster.FeatureLevel >= levelAside {
+		if _, err := getBytes(t.from, space(spaceAside, u64(s.Blob.Number))); err == nil {
+			return ErrBlobUnknown.with("%d was set aside", s.Blob.Number)
+		} else if !errors.Is(err, ErrNotFound) {
+			return err
+		}
 	}
 	at, found := slices.BinarySearchFunc(r.Bad, s.Blob.Number, func(b BadBlob, n uint64) int {
 		return compare(b.Number, n)
