@@ -177,3 +177,27 @@ func TestASharedEntryFailsForAll(t *testing.T) {
 		}
 	})
 }
+
+// TestEntriesAreSharedFromTheirLevelOn: below it a member may not know them.
+func TestEntriesAreSharedFromTheirLevelOn(t *testing.T) {
+	n := alone(t)
+	if err := n.cluster.Bootstrap(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shares := newKeyProposer(n.replica, n.disk, n.waits).sharing.shares
+	level := fsm.LevelOf(fsm.KindGroup)
+	for _, step := range []struct {
+		command fsm.Command
+		shares  bool
+	}{
+		{&fsm.Bootstrap{Cluster: fsm.ID{1}, Instance: fsm.ID{2}, Incarnation: 1, FeatureLevel: level - 1}, false},
+		{&fsm.RaiseFeatureLevel{Level: level}, true},
+	} {
+		if _, err := n.replica.Propose(t.Context(), step.command); err != nil {
+			t.Fatal(err)
+		}
+		if shares(fsm.KindDeleteKey) != step.shares || shares(fsm.KindCreateKeys) {
+			t.Errorf("after %T a delete shares entries: %t, many new keys: %t", step.command, shares(fsm.KindDeleteKey), shares(fsm.KindCreateKeys))
+		}
+	}
+}
