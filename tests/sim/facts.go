@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"maps"
+	"slices"
 
+	"tumbler/cryptounit"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
@@ -233,3 +235,52 @@ func (f *facts) brought(e *entry, m fsm.Material) {
 
 // spoiltTail ends blobs that a client's node spoilt before it proposed them.
 var spoiltTail = []byte("spoilt")
+
+// holder is a unit that holds a master key, and is up.
+func (w *world) holder(pattern masterkey.Pattern) *cryptounit.Unit {
+	for _, n := range w.nodes {
+		if n.process == nil {
+			continue
+		}
+		r := n.status.Registers
+		if r.CurrentPattern == pattern || r.New == masterkey.NewFullCommitted && r.NewPattern == pattern {
+			return n.unit
+		}
+	}
+	return nil
+}
+
+// numbersOf are the blobs of an epoch.
+func numbersOf(view *fsm.View, epoch uint64) (numbers []uint64, err error) {
+	return numbers, view.Blobs(epoch, 0, 1<<40, func(n uint64, _ []byte) (bool, error) {
+		numbers = append(numbers, n)
+		return true, nil
+	})
+}
+
+// sameButSwept: of the blobs that an epoch ever had, the swept ones are gone.
+func (w *world) sameButSwept(want, have []uint64, index uint64) bool {
+	live := w.keys.expected(index)
+	want = slices.DeleteFunc(slices.Clone(want), func(n uint64) bool { _, is := live[n]; return !is })
+	return slices.Equal(want, slices.DeleteFunc(slices.Clone(have), func(n uint64) bool { _, is := live[n]; return !is }))
+}
+
+// passOf is the last pass of the partition that a number of the rewrap is in; of none, where nobody verified.
+func passOf(r fsm.Rotation, n uint64) pass {
+	for p := range order.Partitions(r.Rewrap.N) {
+		if from, to, _ := order.PartitionRange(r.Rewrap.N, p); from <= n && n <= to {
+			return pass{r.Order, p, r.Rewrap.Partitions[p].Pass}
+		}
+	}
+	return pass{}
+}
+
+// another: some unit verified that did not write.
+func another(verified, wrote map[uint32]bool) bool {
+	for n := range verified {
+		if !wrote[n] {
+			return true
+		}
+	}
+	return false
+}

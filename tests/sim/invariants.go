@@ -133,27 +133,6 @@ func (w *world) opens(epoch, n uint64, blob []byte, v version, pattern masterkey
 	return nil
 }
 
-// holder is a unit that holds a master key, and is up.
-func (w *world) holder(pattern masterkey.Pattern) *cryptounit.Unit {
-	for _, n := range w.nodes {
-		if n.process == nil {
-			continue
-		}
-		r := n.status.Registers
-		if r.CurrentPattern == pattern || r.New == masterkey.NewFullCommitted && r.NewPattern == pattern {
-			return n.unit
-		}
-	}
-	return nil
-}
-
-func numbersOf(view *fsm.View, epoch uint64) (numbers []uint64, err error) {
-	return numbers, view.Blobs(epoch, 0, 1<<40, func(n uint64, _ []byte) (bool, error) {
-		numbers = append(numbers, n)
-		return true, nil
-	})
-}
-
 // keysHold: callers find every key that is not purged, with its versions, and none that is.
 func (w *world) keysHold(view *fsm.View) error {
 	for _, k := range w.keys.keys {
@@ -213,13 +192,6 @@ func (w *world) rotationHolds(before, view *fsm.View) error {
 	return nil
 }
 
-// sameButSwept: of the blobs that an epoch ever had, the swept ones are gone.
-func (w *world) sameButSwept(want, have []uint64, index uint64) bool {
-	live := w.keys.expected(index)
-	want = slices.DeleteFunc(slices.Clone(want), func(n uint64) bool { _, is := live[n]; return !is })
-	return slices.Equal(want, slices.DeleteFunc(slices.Clone(have), func(n uint64) bool { _, is := live[n]; return !is }))
-}
-
 // flipHolds: the flip comes after every unit committed, and never before every live key has a new blob that a unit verified
 // which wrote none of its partition, or that came as a pair. That each of them opens and equals what was written is asked of the
 // epoch itself.
@@ -250,28 +222,12 @@ func (w *world) flipHolds(view *fsm.View, r fsm.Rotation, was fsm.Cluster) error
 			}
 			continue
 		}
-		for p := range order.Partitions(r.Rewrap.N) {
-			if from, to, _ := order.PartitionRange(r.Rewrap.N, p); n < from || n > to {
-				continue
-			}
-			of := pass{r.Order, p, r.Rewrap.Partitions[p].Pass}
-			if !another(f.verifiers[of], f.writers[of]) {
-				return violated("the flip comes after every blob is verified by another unit", "entry %d: number %d, written by %v, verified by %v",
-					index, n, f.writers[of], f.verifiers[of])
-			}
+		if of := passOf(r, n); !another(f.verifiers[of], f.writers[of]) {
+			return violated("the flip comes after every blob is verified by another unit", "entry %d: number %d, written by %v, verified by %v",
+				index, n, f.writers[of], f.verifiers[of])
 		}
 	}
 	return nil
-}
-
-// another: some unit verified that did not write.
-func another(verified, wrote map[uint32]bool) bool {
-	for n := range verified {
-		if !wrote[n] {
-			return true
-		}
-	}
-	return false
 }
 
 // oldKeyIsGone: after `complete` the old key opens nothing in any unit that is not fenced.
