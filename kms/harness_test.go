@@ -107,6 +107,20 @@ func (c *cluster) mustUnwrap(key, ciphertext string, aad ...string) kms.Wrapped 
 	return out
 }
 
+// signingKey is the one that signs tokens: the only system internal key that there is.
+func (c *cluster) signingKey() fsm.Key {
+	c.t.Helper()
+	view, err := c.state.View()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	keys, err := view.Keys(fsm.KeyFilter{Class: fsm.ClassSystem}, 0, 10)
+	if err != nil || len(keys) != 1 {
+		c.t.Fatalf("%d system internal keys, %v", len(keys), err)
+	}
+	return keys[0]
+}
+
 func refused(t *testing.T, err error, want *kms.Error) {
 	t.Helper()
 	if !errors.Is(err, want) {

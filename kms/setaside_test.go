@@ -184,19 +184,12 @@ func TestMaterialThatComesBackDuringARotation(t *testing.T) {
 // The key that signs tokens has no owner to give it again: another takes its place, and callers sign in anew.
 func TestATokenSigningKeyThatWasSetAsideIsMadeAnew(t *testing.T) {
 	c := newCluster(t)
-	view, err := c.state.View()
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := view.Keys(fsm.KeyFilter{Class: fsm.ClassSystem}, 0, 10)
-	if err != nil || len(keys) != 1 {
-		t.Fatalf("%d system internal keys, %v", len(keys), err)
-	}
+	signing := c.signingKey()
 	c.state.BeginRewrap(order, patternB, "online")
-	c.state.SetAside(keys[0].Current().Blob)
+	c.state.SetAside(signing.Current().Blob)
 	c.flip()
 	c.unit.Hold(patternB)
-	_, err = c.service.List(t.Context(), c.reader, kms.ListOptions{})
+	_, err := c.service.List(t.Context(), c.reader, kms.ListOptions{})
 	refused(t, err, kms.ErrUnauthorized)
 	if err := c.service.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
