@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"tumbler/cryptounit/order"
 )
 
 func main() {
@@ -246,7 +248,7 @@ func (r *ran) of(w *world) {
 	defer view.Close()
 	all, _ := view.Rotations()
 	for _, each := range all {
-		if each.Flipped != 0 {
+		if each.Flipped != 0 && each.Plan.Kind == order.Rotate.String() {
 			r.rotations++
 		}
 		if each.Cancel != [32]byte{} {

@@ -16,7 +16,7 @@ func TestTheRotationUnderEveryFault(t *testing.T) {
 	if err != nil || out.Violations > 0 {
 		t.Fatalf("%d violations, of seeds %v: %v", out.Violations, out.Failed, err)
 	}
-	if out.Faults == 0 || out.Rotations <= int(out.Seeds) {
+	if out.Faults == 0 || out.Rotations == 0 {
 		t.Errorf("%d faults, %d rotations: the worlds do not do what they are for", out.Faults, out.Rotations)
 	}
 }
