@@ -130,7 +130,8 @@ func (s Signature) verify(admin Administrator, domain string, der []byte) error 
 		return err
 	}
 	digest := sha512.Sum512(signedBytes(domain, der))
-	if string(low) != string(s.Bytes) || !ecdsa.VerifyASN1(key, digest[:], s.Bytes) {
+	good := func() bool { return ecdsa.VerifyASN1(key, digest[:], s.Bytes) }
+	if string(low) != string(s.Bytes) || !verifiedOnce(admin.Key, digest[:], s.Bytes, good) {
 		return fmt.Errorf("%w: by %q", ErrInvalidSignature, admin.Name)
 	}
 	return nil

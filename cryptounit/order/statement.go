@@ -209,8 +209,9 @@ func (s *SignedStatement) Verify(identity Identity) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Identity != identity ||
-		!ed25519.Verify(identity[:], signedBytes("statement/"+statement.Kind.String(), s.Statement), s.Signature[:]) {
+	signed := signedBytes("statement/"+statement.Kind.String(), s.Statement)
+	good := func() bool { return ed25519.Verify(identity[:], signed, s.Signature[:]) }
+	if s.Identity != identity || !verifiedOnce(identity[:], signed, s.Signature[:], good) {
 		return nil, fmt.Errorf("%w: unit %d, %v", ErrStatementSignature, statement.Unit, statement.Kind)
 	}
 	return statement, nil
