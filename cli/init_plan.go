@@ -15,7 +15,7 @@ const most = 8
 // initPlan is what `auto-init` installs.
 type initPlan struct {
 	signature, revocation int
-	keys                  []*workstation.SigKey // one an administrator
+	keys                  []signatureKey // one an administrator
 }
 
 // planInit asks for what the flags leave open: thresholds, and which signature keys the administrators have, some of them
@@ -72,10 +72,10 @@ func (i *invocation) planInit(folder *workstation.Folder) (initPlan, error) {
 		place++
 	}
 	// By number, so that a second run with the same keys makes the same list.
-	slices.SortFunc(plan.keys, func(a, b *workstation.SigKey) int { return a.KeyNum - b.KeyNum })
+	slices.SortFunc(plan.keys, func(a, b signatureKey) int { return a.Info().KeyNum - b.Info().KeyNum })
 	keyNums := make([]int, len(plan.keys))
 	for n, k := range plan.keys {
-		keyNums[n] = k.KeyNum
+		keyNums[n] = k.Info().KeyNum
 	}
 	return plan, folder.SelectSigKeys(keyNums)
 }
@@ -84,7 +84,7 @@ func (i *invocation) planInit(folder *workstation.Folder) (initPlan, error) {
 func (p initPlan) list() (*order.Administrators, error) {
 	list := &order.Administrators{Signature: uint32(p.signature), Revocation: uint32(p.revocation)}
 	for _, key := range p.keys {
-		list.List = append(list.List, key.Administrator())
+		list.List = append(list.List, key.Info().Administrator())
 	}
 	return list, list.Check()
 }
@@ -149,7 +149,7 @@ func (i *invocation) existingKeys(folder *workstation.Folder, count int) ([]int,
 	return list, err
 }
 
-func (i *invocation) newAdministrator(folder *workstation.Folder, name string, place int) (*workstation.SigKey, error) {
+func (i *invocation) newAdministrator(folder *workstation.Folder, name string, place int) (signatureKey, error) {
 	if err := workstation.CheckName(name); err != nil {
 		return nil, i.usage("%v", err)
 	}

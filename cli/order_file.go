@@ -198,7 +198,7 @@ func readOrderFile(path string) (*order.Evidence, *order.Order, *order.Administr
 }
 
 // keysToSign opens the chosen signature keys of administrators on the list who have not signed yet, as many as are missing.
-func (i *invocation) keysToSign(folder *workstation.Folder, list *order.Administrators, signed *order.SignedOrder, missing int) ([]*workstation.SigKey, error) {
+func (i *invocation) keysToSign(folder *workstation.Folder, list *order.Administrators, signed *order.SignedOrder, missing int) ([]signatureKey, error) {
 	if missing <= 0 {
 		return nil, errors.New("the order has all its signatures already")
 	}
@@ -206,7 +206,7 @@ func (i *invocation) keysToSign(folder *workstation.Folder, list *order.Administ
 	if err != nil {
 		return nil, err
 	}
-	var keys []*workstation.SigKey
+	var keys []signatureKey
 	for place, n := range chosen {
 		info, err := folder.SigKey(n)
 		if err != nil {

@@ -53,7 +53,7 @@ func (i *invocation) signAndSubmit(ctx context.Context, admin *client.Client, fo
 }
 
 // submit signs an order and hands it in. It gives the order's digest.
-func (i *invocation) submit(ctx context.Context, admin *client.Client, o order.Order, keys []*workstation.SigKey) (string, error) {
+func (i *invocation) submit(ctx context.Context, admin *client.Client, o order.Order, keys []signatureKey) (string, error) {
 	signed, err := signedOrder(o, keys)
 	if err != nil {
 		return "", err
@@ -73,7 +73,7 @@ func (i *invocation) submit(ctx context.Context, admin *client.Client, o order.O
 	return digest, nil
 }
 
-func signedOrder(o order.Order, keys []*workstation.SigKey) (signed order.SignedOrder, err error) {
+func signedOrder(o order.Order, keys []signatureKey) (signed order.SignedOrder, err error) {
 	if signed.Order, err = o.Encode(); err != nil {
 		return signed, err
 	}

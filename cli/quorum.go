@@ -6,11 +6,20 @@ import (
 	"slices"
 
 	"tumbler/cli/workstation"
+	"tumbler/cryptounit/order"
 )
+
+// signatureKey is an administrator's signature key that may be used: it signs wherever its private key is, in this process
+// or outside it.
+type signatureKey interface {
+	order.Signer
+	// Info says which key it is. Public is the key that it names.
+	Info() workstation.SigKeyInfo
+}
 
 // quorum opens as many signature keys as a step needs: those that --keynum names, or else the current ones, or else those
 // asked for. Each must be an administrator's (a public key of the list).
-func (i *invocation) quorum(folder *workstation.Folder, administrators [][]byte, need int) ([]*workstation.SigKey, error) {
+func (i *invocation) quorum(folder *workstation.Folder, administrators [][]byte, need int) ([]signatureKey, error) {
 	chosen, explicit, err := i.chosenKeys(folder)
 	if err != nil {
 		return nil, err
@@ -32,7 +41,7 @@ func (i *invocation) quorum(folder *workstation.Folder, administrators [][]byte,
 		return nil, fmt.Errorf("%s needed, and %s of administrators here: choose more signature keys with --keynum or `tumbler tke sigkey-sel`",
 			are(need, "signature"), are(len(signing), "chosen signature key"))
 	}
-	keys := make([]*workstation.SigKey, need)
+	keys := make([]signatureKey, need)
 	for place, info := range signing[:need] {
 		if keys[place], err = i.openSigKey(folder, info.KeyNum, place, "Enter the password for the signature key identified by:\n"+info.String()); err != nil {
 			return nil, err

@@ -64,7 +64,7 @@ func rotationActivate(ctx context.Context, i *invocation) error {
 	})
 }
 
-func approve(ctx context.Context, admin *client.Client, approval order.Approval, keys []*workstation.SigKey) error {
+func approve(ctx context.Context, admin *client.Client, approval order.Approval, keys []signatureKey) error {
 	signed, err := signedApproval(approval, keys)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func approve(ctx context.Context, admin *client.Client, approval order.Approval,
 }
 
 // signedApproval gives the DER.
-func signedApproval(approval order.Approval, keys []*workstation.SigKey) ([]byte, error) {
+func signedApproval(approval order.Approval, keys []signatureKey) ([]byte, error) {
 	der, err := approval.Encode()
 	if err != nil {
 		return nil, err

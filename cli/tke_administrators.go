@@ -103,7 +103,7 @@ func administratorAdd(ctx context.Context, i *invocation) error {
 		if err != nil {
 			return err
 		}
-		list.List = append(list.List, key.Administrator())
+		list.List = append(list.List, key.Info().Administrator())
 		return nil
 	})
 }

@@ -210,7 +210,7 @@ func sigKeySelect(_ context.Context, i *invocation) error {
 }
 
 // openSigKey opens a signature key with the password given for it, or asked for.
-func (i *invocation) openSigKey(folder *workstation.Folder, keyNum, place int, prompt string) (*workstation.SigKey, error) {
+func (i *invocation) openSigKey(folder *workstation.Folder, keyNum, place int, prompt string) (signatureKey, error) {
 	if _, err := folder.SigKey(keyNum); err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func zeroize(ctx context.Context, i *invocation) error {
 		if yes, err := i.confirm("Are you sure you want to zeroize the selected crypto units?"); err != nil || !yes {
 			return declined(err)
 		}
-		keys := map[string][]*workstation.SigKey{}
+		keys := map[string][]signatureKey{}
 		var done []zeroizedUnit
 		for _, u := range units {
 			one, err := i.zeroizeOne(ctx, admin, folder, u, keys)
@@ -130,7 +130,7 @@ func showZeroizing(w io.Writer, units []zeroizing) {
 }
 
 // zeroizeOne has a unit zeroized by its own administrators, and looks at what it is then. Keys are opened once for each list.
-func (i *invocation) zeroizeOne(ctx context.Context, admin *client.Client, folder *workstation.Folder, u zeroizing, keys map[string][]*workstation.SigKey) (zeroizedUnit, error) {
+func (i *invocation) zeroizeOne(ctx context.Context, admin *client.Client, folder *workstation.Folder, u zeroizing, keys map[string][]signatureKey) (zeroizedUnit, error) {
 	request := client.ZeroizeRequest{MasterKey: i.text("destroy-master-key", "")}
 	if !u.list.Imprint() {
 		list := string(u.said.Report.Administrators)

@@ -55,6 +55,9 @@ type SigKey struct {
 // Format prints the name and nothing else, in every format.
 func (k SigKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.SigKeyInfo.String()) }
 
+// Info gives what the file shows in the clear, which is what the secret says.
+func (k *SigKey) Info() SigKeyInfo { return k.SigKeyInfo }
+
 // Public returns the public key.
 func (k *SigKey) Public() *ecdsa.PublicKey { return &k.key.PublicKey }
 
