@@ -61,9 +61,9 @@ func (k *SigKey) Info() SigKeyInfo { return k.SigKeyInfo }
 // Public returns the public key.
 func (k *SigKey) Public() *ecdsa.PublicKey { return &k.key.PublicKey }
 
-// SignSHA512 signs a SHA-512 digest.
-func (k *SigKey) SignSHA512(digest []byte) ([]byte, error) {
-	return order.KeySigner{Key: k.key}.SignSHA512(digest)
+// SignMessage signs the SHA-512 of a message.
+func (k *SigKey) SignMessage(message []byte) ([]byte, error) {
+	return order.KeySigner{Key: k.key}.SignMessage(message)
 }
 
 // Administrator gives the entry of an administrators' list.

@@ -87,8 +87,9 @@ func newPerson(t testing.TB, name string) person {
 
 func (p person) Public() *ecdsa.PublicKey { return &p.key.PublicKey }
 
-func (p person) SignSHA512(digest []byte) ([]byte, error) {
-	return p.key.Sign(nil, digest, crypto.SHA512)
+func (p person) SignMessage(message []byte) ([]byte, error) {
+	digest := sha512.Sum512(message)
+	return p.key.Sign(nil, digest[:], crypto.SHA512)
 }
 
 func (p person) administrator(t testing.TB) order.Administrator {

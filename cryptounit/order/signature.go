@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
+	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -56,12 +57,13 @@ type wireSignature struct {
 	Bytes     []byte
 }
 
-// Signer signs SHA-512 digests with one administrator's P-521 key: a key
-// file, a signing service or a smart card. It returns an ECDSA signature in
-// DER; s is made low by the caller.
+// Signer signs messages with one administrator's P-521 key: a key file, a
+// signing service or a smart card. It hashes with SHA-512 and returns an
+// ECDSA signature in DER; s is made low by the caller. A signature that the
+// public key does not verify is refused, wherever it comes from.
 type Signer interface {
 	Public() *ecdsa.PublicKey
-	SignSHA512(digest []byte) ([]byte, error)
+	SignMessage(message []byte) ([]byte, error)
 }
 
 // KeySigner is a Signer with the key in memory.
@@ -70,9 +72,10 @@ type KeySigner struct{ Key *ecdsa.PrivateKey }
 // Public returns the public key.
 func (k KeySigner) Public() *ecdsa.PublicKey { return &k.Key.PublicKey }
 
-// SignSHA512 signs digest.
-func (k KeySigner) SignSHA512(digest []byte) ([]byte, error) {
-	return ecdsa.SignASN1(rand.Reader, k.Key, digest)
+// SignMessage signs the SHA-512 of a message.
+func (k KeySigner) SignMessage(message []byte) ([]byte, error) {
+	digest := sha512.Sum512(message)
+	return ecdsa.SignASN1(rand.Reader, k.Key, digest[:])
 }
 
 // SKIOf returns the identifier of a P-521 public key.
@@ -88,8 +91,8 @@ type ecdsaSignature struct{ R, S *big.Int }
 
 // sign returns the signature of signer over one domain's document.
 func sign(signer Signer, domain string, der []byte) (Signature, error) {
-	digest := sha512.Sum512(signedBytes(domain, der))
-	raw, err := signer.SignSHA512(digest[:])
+	message := signedBytes(domain, der)
+	raw, err := signer.SignMessage(message)
 	if err != nil {
 		return Signature{}, fmt.Errorf("signing: %w", err)
 	}
@@ -100,6 +103,15 @@ func sign(signer Signer, domain string, der []byte) (Signature, error) {
 	low, err := lowS(raw)
 	if err != nil {
 		return Signature{}, err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(signer.Public())
+	if err != nil {
+		return Signature{}, fmt.Errorf("%w: %w", ErrInvalidAdministrator, err)
+	}
+	digest := sha512.Sum512(message)
+	good := func() bool { return ecdsa.VerifyASN1(signer.Public(), digest[:], low) }
+	if !verifiedOnce(spki, digest[:], low, good) {
+		return Signature{}, fmt.Errorf("%w: what was asked to sign gave one that its own public key does not verify", ErrInvalidSignature)
 	}
 	return Signature{ECDSAP521SHA512, ski, low}, nil
 }

@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/elliptic"
 	"encoding/asn1"
 	"errors"
@@ -261,11 +262,35 @@ func TestSignersWithHighSAreMadeLow(t *testing.T) {
 	}
 }
 
+// What is outside this process may sign something else, or with another key: that is no signature.
+func TestASignerThatSignsSomethingElseIsRefused(t *testing.T) {
+	s := &order.SignedOrder{Order: must(newOrder(t, order.Cancel).Encode())(t)}
+	for name, by := range map[string]order.Signer{"another message": other{people(t)[0]}, "another key": mistaken{people(t)[0], people(t)[1]}} {
+		if err := s.Sign(by); !errors.Is(err, order.ErrInvalidSignature) || len(s.Signatures) != 0 {
+			t.Errorf("%s: %v, %d signatures", name, err, len(s.Signatures))
+		}
+	}
+}
+
+// other signs another message than the one that it is given.
+type other struct{ person }
+
+func (o other) SignMessage(message []byte) ([]byte, error) {
+	return o.person.SignMessage(append(message, 0))
+}
+
+// mistaken signs with another key than the one that it shows.
+type mistaken struct{ person, hand person }
+
+func (m mistaken) Public() *ecdsa.PublicKey { return m.person.Public() }
+
+func (m mistaken) SignMessage(message []byte) ([]byte, error) { return m.hand.SignMessage(message) }
+
 // contrary is a signer that always returns the high s.
 type contrary struct{ person }
 
-func (c contrary) SignSHA512(digest []byte) ([]byte, error) {
-	der, err := c.person.SignSHA512(digest)
+func (c contrary) SignMessage(message []byte) ([]byte, error) {
+	der, err := c.person.SignMessage(message)
 	if err != nil {
 		return nil, err
 	}
