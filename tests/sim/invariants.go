@@ -274,7 +274,6 @@ func (n *node) replicaHolds() error {
 	if view.Index() < n.reached {
 		return n.unitHolds(view)
 	}
-	n.reached = view.Index()
 	is, err := view.Digest()
 	if err != nil {
 		return err

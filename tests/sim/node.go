@@ -26,7 +26,7 @@ type node struct {
 	files    *vfs.MemFS
 	disk     *folder
 	snapshot uint64 // index of its newest: the log replays from there
-	reached  uint64 // highest index that it applied; a table is durable before what comes before it, until that is replayed
+	reached  uint64 // highest index that it was given to apply; a table is durable before what comes before it, until that is replayed
 	isolated bool
 	armed    int                  // durable steps until its process ends; 0: it goes on
 	dying    bool                 // it ended in the middle of an event
@@ -210,6 +210,7 @@ func (n *node) apply(most uint64) error {
 	for i := n.cursor + 1; i <= to; i++ {
 		logs = append(logs, n.entry(i))
 	}
+	n.reached = max(n.reached, to)
 	for i, answer := range n.store.ApplyBatch(logs) {
 		index := logs[i].Index
 		got, is := answer.([]byte)
