@@ -1,9 +1,9 @@
-// Package workstation is an administrator's folder (CLOUDTKEFILES): signature keys, the selection of crypto units and of
-// signature keys, and the identities of units that were seen before.
+// Package workstation is an administrator's folder (CLOUDTKEFILES): signature keys, parts of master keys, the selection
+// of crypto units and of signature keys, and the identities of units that were seen before.
 //
-// It promises three things. A signature key is in the clear only in memory, while a command signs with it: its file is
-// sealed with a password (age, scrypt). What a file shows in the clear (name, identifier, public key) is computed again
-// from the secret before the key is used, so an edited file is refused. And a unit whose identity is not the one that this
+// It promises three things. A signature key or a key part is in the clear only in memory, while a command uses it: its file is
+// sealed with a password (age, scrypt). What a file shows in the clear (name, identifier and public key; description and
+// verification pattern) is computed again from the secret before that is used, so an edited file is refused. And a unit whose identity is not the one that this
 // folder remembers is refused, with what to do. Files are replaced by rename after a sync, with mode 0600.
 package workstation
 

@@ -10,16 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"filippo.io/age"
 
 	"tumbler/cryptounit/order"
 )
@@ -28,15 +22,7 @@ import (
 const (
 	MaxName     = order.MaxName // characters of an administrator's name
 	MinPassword = 6             // characters
-	suffix      = ".sigkey"
-	format      = 1
 )
-
-// ErrWrongPassword means that the password does not open the file.
-var ErrWrongPassword = errors.New("the password is wrong")
-
-// ErrTampered means that what a file shows in the clear is not what its secret says.
-var ErrTampered = errors.New("what the file shows in the clear is not what its secret says")
 
 // SigKeyInfo is what a signature key's file shows in the clear. Before the key is used it is checked against the secret.
 type SigKeyInfo struct {
@@ -81,11 +67,14 @@ func ShortSKI(ski string) string { return ski[:min(len(ski), 30)] }
 
 // sigKeyFile is the file.
 type sigKeyFile struct {
-	Format int `json:"format"`
 	SigKeyInfo
-	Sealed []byte `json:"sealed"` // an age file with one scrypt recipient, of a JSON sigKeySecret
+	sealed
 }
 
+func (i *SigKeyInfo) number() int     { return i.KeyNum }
+func (i *SigKeyInfo) setNumber(n int) { i.KeyNum = n }
+
+// sigKeySecret is what is sealed, as JSON.
 type sigKeySecret struct {
 	Name string `json:"name"`
 	Key  []byte `json:"key"` // DER, PKCS #8
@@ -93,12 +82,17 @@ type sigKeySecret struct {
 
 // CheckName tells what is wrong with an administrator's name.
 func CheckName(name string) error {
-	if name == "" || utf8.RuneCountInString(name) > MaxName || strings.TrimSpace(name) != name {
-		return fmt.Errorf("%q is not an administrator's name: 1 to %d characters, no space at either end", name, MaxName)
+	return checkLabel("an administrator's name", name, MaxName)
+}
+
+// checkLabel tells what is wrong with a text that lists show.
+func checkLabel(what, text string, most int) error {
+	if text == "" || utf8.RuneCountInString(text) > most || strings.TrimSpace(text) != text {
+		return fmt.Errorf("%q is not %s: 1 to %d characters, no space at either end", text, what, most)
 	}
-	for _, r := range name {
+	for _, r := range text {
 		if !unicode.IsPrint(r) {
-			return fmt.Errorf("%q is not an administrator's name: it holds a character that cannot be printed", name)
+			return fmt.Errorf("%q is not %s: it holds a character that cannot be printed", text, what)
 		}
 	}
 	return nil
@@ -135,72 +129,32 @@ func (f *Folder) AddSigKey(name, password string) (SigKeyInfo, error) {
 		return SigKeyInfo{}, err
 	}
 	defer clear(secret)
-	sealed, err := f.seal(secret, password)
-	if err != nil {
-		return SigKeyInfo{}, err
-	}
-	existing, err := f.SigKeys()
-	if err != nil {
-		return SigKeyInfo{}, err
-	}
-	for info.KeyNum = 1; ; info.KeyNum++ {
-		if slices.ContainsFunc(existing, func(e SigKeyInfo) bool { return e.KeyNum == info.KeyNum }) {
-			continue
-		}
-		err := f.writeNew(fileName(info.KeyNum), sigKeyFile{format, info, sealed})
-		if errors.Is(err, fs.ErrExist) { // another command took the number meanwhile
-			continue
-		}
-		return info, err
-	}
+	file := sigKeyFile{SigKeyInfo: info}
+	err = f.add(sigKeyFiles, &file, secret, password)
+	return file.SigKeyInfo, err
 }
 
 // SigKeys lists signature keys by number, from what their files show in the clear.
 func (f *Folder) SigKeys() ([]SigKeyInfo, error) {
-	entries, err := os.ReadDir(f.dir)
-	if err != nil {
-		return nil, err
-	}
-	var list []SigKeyInfo
-	for _, e := range entries {
-		number, isKey := strings.CutSuffix(e.Name(), suffix)
-		if !isKey {
-			continue
-		}
-		keyNum, err := strconv.Atoi(number)
-		if err != nil || keyNum < 1 || fileName(keyNum) != e.Name() {
-			continue
-		}
-		file, err := f.load(keyNum)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, file.SigKeyInfo)
-	}
-	slices.SortFunc(list, func(a, b SigKeyInfo) int { return a.KeyNum - b.KeyNum })
-	return list, nil
+	return listed(f, sigKeyFiles, func(file *sigKeyFile) SigKeyInfo { return file.SigKeyInfo })
 }
 
 // SigKey gives what one signature key's file shows in the clear.
 func (f *Folder) SigKey(keyNum int) (SigKeyInfo, error) {
-	file, err := f.load(keyNum)
+	var file sigKeyFile
+	err := f.load(sigKeyFiles, keyNum, &file)
 	return file.SigKeyInfo, err
 }
 
 // OpenSigKey opens a signature key with its password, and checks what the file shows in the clear.
 func (f *Folder) OpenSigKey(keyNum int, password string) (*SigKey, error) {
-	file, err := f.load(keyNum)
+	var file sigKeyFile
+	secret, err := f.open(sigKeyFiles, keyNum, &file, password)
 	if err != nil {
 		return nil, err
 	}
-	secret, err := unseal(file.Sealed, password)
-	if err != nil {
-		return nil, fmt.Errorf("signature key file %s: %w", f.path(keyNum), err)
-	}
 	defer clear(secret)
-	tampered := func(what string) error {
-		return fmt.Errorf("signature key file %s: %w (%s): restore it from a backup", f.path(keyNum), ErrTampered, what)
-	}
+	tampered := func(what string) error { return f.tampered(sigKeyFiles, keyNum, what) }
 	var opened sigKeySecret
 	if err := json.Unmarshal(secret, &opened); err != nil {
 		return nil, tampered("it holds no signature key")
@@ -229,10 +183,7 @@ func (f *Folder) OpenSigKey(keyNum int, password string) (*SigKey, error) {
 
 // RemoveSigKey deletes a signature key's file. Without a backup the key is gone.
 func (f *Folder) RemoveSigKey(keyNum int) error {
-	if _, err := f.load(keyNum); err != nil {
-		return err
-	}
-	if err := os.Remove(f.path(keyNum)); err != nil {
+	if err := f.remove(sigKeyFiles, keyNum, &sigKeyFile{}); err != nil {
 		return err
 	}
 	selected, err := f.SelectedSigKeys()
@@ -242,29 +193,8 @@ func (f *Folder) RemoveSigKey(keyNum int) error {
 	if rest := slices.DeleteFunc(selected, func(n int) bool { return n == keyNum }); len(rest) != len(selected) {
 		return f.SelectSigKeys(rest)
 	}
-	return syncDir(f.dir)
+	return nil
 }
-
-func (f *Folder) load(keyNum int) (sigKeyFile, error) {
-	var file sigKeyFile
-	if err := f.read(fileName(keyNum), &file); err != nil {
-		return file, err
-	}
-	if file.Format == 0 {
-		return file, fmt.Errorf("there is no signature key with KEYNUM %d in %s: `tumbler tke sigkeys` lists those there are", keyNum, f.dir)
-	}
-	if file.Format != format {
-		return file, fmt.Errorf("%s has format %d, and this version reads %d: use the version that made it", f.path(keyNum), file.Format, format)
-	}
-	if file.KeyNum != keyNum {
-		return file, fmt.Errorf("%s says that it is KEYNUM %d: rename it back", f.path(keyNum), file.KeyNum)
-	}
-	return file, nil
-}
-
-func (f *Folder) path(keyNum int) string { return filepath.Join(f.dir, fileName(keyNum)) }
-
-func fileName(keyNum int) string { return strconv.Itoa(keyNum) + suffix }
 
 func describe(name string, key *ecdsa.PrivateKey) (SigKeyInfo, error) {
 	public, err := x509.MarshalPKIXPublicKey(key.Public())
@@ -276,48 +206,4 @@ func describe(name string, key *ecdsa.PrivateKey) (SigKeyInfo, error) {
 		return SigKeyInfo{}, err
 	}
 	return SigKeyInfo{Name: name, SubjectKeyIdentifier: ski.String(), PublicKey: public}, nil
-}
-
-func (f *Folder) seal(secret []byte, password string) ([]byte, error) {
-	recipient, err := age.NewScryptRecipient(password)
-	if err != nil {
-		return nil, err
-	}
-	recipient.SetWorkFactor(f.workFactor)
-	var sealed bytes.Buffer
-	w, err := age.Encrypt(&sealed, recipient)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(secret); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return sealed.Bytes(), nil
-}
-
-func unseal(sealed []byte, password string) ([]byte, error) {
-	if password == "" {
-		return nil, ErrWrongPassword
-	}
-	identity, err := age.NewScryptIdentity(password)
-	if err != nil {
-		return nil, err
-	}
-	identity.SetMaxWorkFactor(MostWorkFactor)
-	r, err := age.Decrypt(bytes.NewReader(sealed), identity)
-	var none *age.NoIdentityMatchError
-	if errors.As(err, &none) {
-		return nil, ErrWrongPassword
-	}
-	if err != nil {
-		return nil, fmt.Errorf("it is damaged: %w: restore it from a backup", err)
-	}
-	secret, err := io.ReadAll(io.LimitReader(r, 1<<16))
-	if err != nil {
-		return nil, fmt.Errorf("it is damaged: %w: restore it from a backup", err)
-	}
-	return secret, nil
 }

@@ -60,7 +60,7 @@ func TestAFileHoldsNoSecretInTheClear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(f.path(info.KeyNum))
+	data, err := os.ReadFile(f.path(sigKeyFiles, info.KeyNum))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestAFileHoldsNoSecretInTheClear(t *testing.T) {
 			t.Error("the file holds a part of the secret")
 		}
 	}
-	if info, err := os.Stat(f.path(info.KeyNum)); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(f.path(sigKeyFiles, info.KeyNum)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 }
@@ -116,27 +116,27 @@ func TestWhatAFileShowsIsComputedAgain(t *testing.T) {
 		"subject key identifier": func(s *sigKeyFile) { s.SubjectKeyIdentifier = bob.SubjectKeyIdentifier },
 		"public key":             func(s *sigKeyFile) { s.PublicKey = bob.PublicKey },
 		"secret of another key": func(s *sigKeyFile) {
-			other, err := f.load(bob.KeyNum)
-			if err != nil {
+			var other sigKeyFile
+			if err := f.load(sigKeyFiles, bob.KeyNum, &other); err != nil {
 				t.Fatal(err)
 			}
 			s.Sealed = other.Sealed
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			good, err := f.load(alice.KeyNum)
-			if err != nil {
+			var good sigKeyFile
+			if err := f.load(sigKeyFiles, alice.KeyNum, &good); err != nil {
 				t.Fatal(err)
 			}
 			edited := good
 			edit(&edited)
-			if err := f.write(fileName(alice.KeyNum), edited); err != nil {
+			if err := f.write(sigKeyFiles.fileName(alice.KeyNum), edited); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := f.OpenSigKey(alice.KeyNum, password); !errors.Is(err, ErrTampered) || !strings.Contains(err.Error(), "backup") {
 				t.Errorf("%v", err)
 			}
-			if err := f.write(fileName(alice.KeyNum), good); err != nil {
+			if err := f.write(sigKeyFiles.fileName(alice.KeyNum), good); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := f.OpenSigKey(alice.KeyNum, password); err != nil {
@@ -149,8 +149,8 @@ func TestWhatAFileShowsIsComputedAgain(t *testing.T) {
 func TestADamagedFileIsSaid(t *testing.T) {
 	f := open(t)
 	info := mustAdd(t, f, "Alice")
-	good, err := f.load(info.KeyNum)
-	if err != nil {
+	var good sigKeyFile
+	if err := f.load(sigKeyFiles, info.KeyNum, &good); err != nil {
 		t.Fatal(err)
 	}
 	for i := range good.Sealed {
@@ -160,14 +160,14 @@ func TestADamagedFileIsSaid(t *testing.T) {
 		if i%7 != 0 && i < len(good.Sealed)-40 { // every place costs a derivation
 			continue
 		}
-		if err := f.write(fileName(info.KeyNum), damaged); err != nil {
+		if err := f.write(sigKeyFiles.fileName(info.KeyNum), damaged); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := f.OpenSigKey(info.KeyNum, password); err == nil {
 			t.Errorf("a flipped bit in byte %d was not seen", i)
 		}
 	}
-	if err := os.WriteFile(f.path(info.KeyNum), []byte(`{"format":1,"keynum":1,"extra":true}`), 0o600); err != nil {
+	if err := os.WriteFile(f.path(sigKeyFiles, info.KeyNum), []byte(`{"format":1,"keynum":1,"extra":true}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.SigKeys(); err == nil || !strings.Contains(err.Error(), "extra") {
@@ -304,27 +304,32 @@ func TestTheFolderMustBeNamed(t *testing.T) {
 
 func FuzzFiles(f *testing.F) {
 	f.Add([]byte(`{"format":1,"keynum":1,"name":"A","subject_key_identifier":"00","public_key":"","sealed":"YWdl"}`))
+	f.Add([]byte(`{"format":1,"keynum":1,"description":"A","verification_pattern":"00","sealed":"YWdl"}`))
 	f.Add([]byte(`{"instances":{"i":{"1":"00"}}}`))
 	f.Add([]byte(`{} {}`))
 	f.Add([]byte(`{}}`))
 	f.Add([]byte(`{"sigkeys":[1,2],"deselects":{"i":[1,2]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		folder := open(t)
-		for _, name := range []string{fileName(1), selectionFile, identitiesFile} {
+		for _, name := range []string{sigKeyFiles.fileName(1), keyPartFiles.fileName(1), selectionFile, identitiesFile} {
 			if err := os.WriteFile(filepath.Join(folder.dir, name), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 		// Each says what it holds or that it cannot be read; a key that was not sealed with this password never opens.
-		for name, value := range map[string]any{fileName(1): &sigKeyFile{}, selectionFile: &selection{}, identitiesFile: &identities{}} {
+		for name, value := range map[string]any{sigKeyFiles.fileName(1): &sigKeyFile{}, keyPartFiles.fileName(1): &keyPartFile{}, selectionFile: &selection{}, identitiesFile: &identities{}} {
 			if err := folder.read(name, value); err == nil && !json.Valid(data) {
 				t.Errorf("%q was read as %+v", data, value)
 			}
 		}
 		_, _ = folder.SigKeys()
 		_, _ = folder.SelectedSigKeys()
+		_, _ = folder.KeyParts()
 		_ = folder.PinIdentities("i", map[uint32][]byte{1: {0}})
 		if _, err := folder.OpenSigKey(1, ""); err == nil {
+			t.Error("opened")
+		}
+		if _, err := folder.OpenKeyPart(1, ""); err == nil {
 			t.Error("opened")
 		}
 	})

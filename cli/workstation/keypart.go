@@ -1,0 +1,151 @@
+package workstation
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"tumbler/cryptounit/masterkey"
+)
+
+// MaxDescription bounds a key part's description, in characters.
+const MaxDescription = 30
+
+// KeyPartInfo is what a key part's file shows in the clear. Before the part is used it is checked against the secret.
+type KeyPartInfo struct {
+	KeyNum      int    `json:"keynum"`
+	Description string `json:"description"`
+	Pattern     string `json:"verification_pattern"` // 64 hex digits, as masterkey.Pattern
+}
+
+// KeyPart is an opened part of a master key. It prints as [redacted]. Whoever opens it erases it.
+type KeyPart struct {
+	KeyPartInfo
+	pattern masterkey.Pattern
+	value   []byte
+}
+
+// Format prints nothing of the part, in every format.
+func (p KeyPart) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
+
+// VerificationPattern names the part without revealing it.
+func (p *KeyPart) VerificationPattern() masterkey.Pattern { return p.pattern }
+
+// Erase overwrites the part, which is of no use then.
+func (p *KeyPart) Erase() { clear(p.value) }
+
+// keyPartFile is the file.
+type keyPartFile struct {
+	KeyPartInfo
+	sealed
+}
+
+func (i *KeyPartInfo) number() int     { return i.KeyNum }
+func (i *KeyPartInfo) setNumber(n int) { i.KeyNum = n }
+
+// keyPartSecret is what is sealed, as JSON.
+type keyPartSecret struct {
+	Description string `json:"description"`
+	Value       []byte `json:"value"`
+}
+
+// CheckDescription tells what is wrong with a key part's description.
+func CheckDescription(text string) error { return checkLabel("a description", text, MaxDescription) }
+
+// RandomKeyPart draws a key part. Whoever calls it erases it.
+func RandomKeyPart() []byte {
+	value := make([]byte, masterkey.Size)
+	_, _ = rand.Read(value) // it never fails
+	return value
+}
+
+// ParseKeyPart reads a key part of 64 hex digits. Whoever calls it erases the result.
+func ParseKeyPart(text string) ([]byte, error) {
+	value, err := hex.DecodeString(text)
+	if err != nil || len(value) != masterkey.Size {
+		clear(value)
+		return nil, fmt.Errorf("a key part value has %d hex digits", 2*masterkey.Size)
+	}
+	return value, checkValue(value)
+}
+
+func checkValue(value []byte) error {
+	if len(value) != masterkey.Size || !slices.ContainsFunc(value, func(b byte) bool { return b != 0 }) {
+		return fmt.Errorf("a key part of zeros alone adds nothing: give another value, or let --random draw it")
+	}
+	return nil
+}
+
+// AddKeyPart seals a key part with a password, under the lowest free number. The value stays the caller's.
+func (f *Folder) AddKeyPart(description string, value []byte, password string) (KeyPartInfo, error) {
+	for _, err := range []error{CheckDescription(description), checkValue(value), CheckPassword(password)} {
+		if err != nil {
+			return KeyPartInfo{}, err
+		}
+	}
+	file := keyPartFile{KeyPartInfo: KeyPartInfo{Description: description, Pattern: masterkey.PatternOf(value).String()}}
+	existing, err := f.KeyParts()
+	if err != nil {
+		return KeyPartInfo{}, err
+	}
+	for _, e := range existing {
+		if e.Pattern == file.Pattern {
+			return KeyPartInfo{}, fmt.Errorf("KEYNUM %d, %q, has this value already: equal parts cancel out", e.KeyNum, e.Description)
+		}
+	}
+	secret, err := json.Marshal(keyPartSecret{description, value})
+	if err != nil {
+		return KeyPartInfo{}, err
+	}
+	defer clear(secret)
+	err = f.add(keyPartFiles, &file, secret, password)
+	return file.KeyPartInfo, err
+}
+
+// KeyParts lists key parts by number, from what their files show in the clear.
+func (f *Folder) KeyParts() ([]KeyPartInfo, error) {
+	return listed(f, keyPartFiles, func(file *keyPartFile) KeyPartInfo { return file.KeyPartInfo })
+}
+
+// KeyPart gives what one key part's file shows in the clear.
+func (f *Folder) KeyPart(keyNum int) (KeyPartInfo, error) {
+	var file keyPartFile
+	err := f.load(keyPartFiles, keyNum, &file)
+	return file.KeyPartInfo, err
+}
+
+// OpenKeyPart opens a key part with its password, and checks what the file shows in the clear.
+func (f *Folder) OpenKeyPart(keyNum int, password string) (*KeyPart, error) {
+	var file keyPartFile
+	secret, err := f.open(keyPartFiles, keyNum, &file, password)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(secret)
+	var opened keyPartSecret
+	if err := json.Unmarshal(secret, &opened); err != nil || checkValue(opened.Value) != nil {
+		clear(opened.Value)
+		return nil, f.tampered(keyPartFiles, keyNum, "it holds no key part")
+	}
+	part := &KeyPart{file.KeyPartInfo, masterkey.PatternOf(opened.Value), opened.Value}
+	differs := ""
+	switch {
+	case opened.Description != file.Description:
+		differs = fmt.Sprintf("the description is %q", opened.Description)
+	case part.pattern.String() != file.Pattern:
+		differs = fmt.Sprintf("the verification pattern is %v", part.pattern)
+	}
+	if differs != "" {
+		part.Erase()
+		return nil, f.tampered(keyPartFiles, keyNum, differs)
+	}
+	return part, nil
+}
+
+// RemoveKeyPart deletes a key part's file. Without a backup the part is gone.
+func (f *Folder) RemoveKeyPart(keyNum int) error {
+	return f.remove(keyPartFiles, keyNum, &keyPartFile{})
+}

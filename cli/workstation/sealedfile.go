@@ -1,0 +1,209 @@
+package workstation
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"filippo.io/age"
+)
+
+// sealedFormat is the format of sealed files.
+const sealedFormat = 1
+
+// ErrWrongPassword means that the password does not open the file.
+var ErrWrongPassword = errors.New("the password is wrong")
+
+// ErrTampered means that what a file shows in the clear is not what its secret says.
+var ErrTampered = errors.New("what the file shows in the clear is not what its secret says")
+
+// sealedKind is a kind of sealed file: a secret that a password opens, and beside it what is shown of it in the clear. Files
+// of a kind are called by their KEYNUM.
+type sealedKind struct {
+	noun   string
+	suffix string
+	list   string // the command that lists them
+}
+
+var (
+	sigKeyFiles  = sealedKind{"signature key", ".sigkey", "sigkeys"}
+	keyPartFiles = sealedKind{"key part", ".mkpart", "mks"}
+)
+
+func (k sealedKind) fileName(keyNum int) string { return strconv.Itoa(keyNum) + k.suffix }
+
+// sealed is what every sealed file has.
+type sealed struct {
+	Format int    `json:"format"`
+	Sealed []byte `json:"sealed"` // an age file with one scrypt recipient, of the secret as JSON
+}
+
+func (s *sealed) seal() *sealed { return s }
+
+// sealedFile is a file of one kind.
+type sealedFile interface {
+	seal() *sealed
+	number() int
+	setNumber(keyNum int)
+}
+
+// add seals a secret with a password, under the lowest free number, which the file then has.
+func (f *Folder) add(kind sealedKind, file sealedFile, secret []byte, password string) error {
+	ciphertext, err := f.seal(secret, password)
+	if err != nil {
+		return err
+	}
+	*file.seal() = sealed{sealedFormat, ciphertext}
+	taken, err := f.keyNums(kind)
+	if err != nil {
+		return err
+	}
+	for keyNum := 1; ; keyNum++ {
+		if slices.Contains(taken, keyNum) {
+			continue
+		}
+		file.setNumber(keyNum)
+		err := f.writeNew(kind.fileName(keyNum), file)
+		if errors.Is(err, fs.ErrExist) { // another command took the number meanwhile
+			continue
+		}
+		return err
+	}
+}
+
+// keyNums gives the numbers of the files of a kind, in their order.
+func (f *Folder) keyNums(kind sealedKind) ([]int, error) {
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	var numbers []int
+	for _, e := range entries {
+		number, ofKind := strings.CutSuffix(e.Name(), kind.suffix)
+		keyNum, err := strconv.Atoi(number)
+		if ofKind && err == nil && keyNum >= 1 && kind.fileName(keyNum) == e.Name() {
+			numbers = append(numbers, keyNum)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// listed gives what the files of a kind show in the clear, by number.
+func listed[F, Shown any, File interface {
+	*F
+	sealedFile
+}](f *Folder, kind sealedKind, shown func(File) Shown) ([]Shown, error) {
+	numbers, err := f.keyNums(kind)
+	if err != nil {
+		return nil, err
+	}
+	var list []Shown
+	for _, n := range numbers {
+		file := File(new(F))
+		if err := f.load(kind, n, file); err != nil {
+			return nil, err
+		}
+		list = append(list, shown(file))
+	}
+	return list, nil
+}
+
+// load reads what a file shows in the clear.
+func (f *Folder) load(kind sealedKind, keyNum int, file sealedFile) error {
+	if err := f.read(kind.fileName(keyNum), file); err != nil {
+		return err
+	}
+	switch format := file.seal().Format; {
+	case format == 0:
+		return fmt.Errorf("there is no %s with KEYNUM %d in %s: `tumbler tke %s` lists those there are", kind.noun, keyNum, f.dir, kind.list)
+	case format != sealedFormat:
+		return fmt.Errorf("%s has format %d, and this version reads %d: use the version that made it", f.path(kind, keyNum), format, sealedFormat)
+	case file.number() != keyNum:
+		return fmt.Errorf("%s says that it is KEYNUM %d: rename it back", f.path(kind, keyNum), file.number())
+	}
+	return nil
+}
+
+// open reads a file and opens its secret, which the caller compares with what the file shows, and erases.
+func (f *Folder) open(kind sealedKind, keyNum int, file sealedFile, password string) ([]byte, error) {
+	if err := f.load(kind, keyNum, file); err != nil {
+		return nil, err
+	}
+	secret, err := unseal(file.seal().Sealed, password)
+	if err != nil {
+		return nil, fmt.Errorf("%s file %s: %w", kind.noun, f.path(kind, keyNum), err)
+	}
+	return secret, nil
+}
+
+func (f *Folder) tampered(kind sealedKind, keyNum int, what string) error {
+	return fmt.Errorf("%s file %s: %w (%s): restore it from a backup", kind.noun, f.path(kind, keyNum), ErrTampered, what)
+}
+
+// remove deletes a file. Without a backup its secret is gone.
+func (f *Folder) remove(kind sealedKind, keyNum int, file sealedFile) error {
+	if err := f.load(kind, keyNum, file); err != nil {
+		return err
+	}
+	if err := os.Remove(f.path(kind, keyNum)); err != nil {
+		return err
+	}
+	return syncDir(f.dir)
+}
+
+func (f *Folder) path(kind sealedKind, keyNum int) string {
+	return filepath.Join(f.dir, kind.fileName(keyNum))
+}
+
+// seal makes an age file with one scrypt recipient.
+func (f *Folder) seal(secret []byte, password string) ([]byte, error) {
+	recipient, err := age.NewScryptRecipient(password)
+	if err != nil {
+		return nil, err
+	}
+	recipient.SetWorkFactor(f.workFactor)
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, recipient)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(secret); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return sealed.Bytes(), nil
+}
+
+func unseal(sealed []byte, password string) ([]byte, error) {
+	if password == "" {
+		return nil, ErrWrongPassword
+	}
+	identity, err := age.NewScryptIdentity(password)
+	if err != nil {
+		return nil, err
+	}
+	identity.SetMaxWorkFactor(MostWorkFactor)
+	r, err := age.Decrypt(bytes.NewReader(sealed), identity)
+	var none *age.NoIdentityMatchError
+	if errors.As(err, &none) {
+		return nil, ErrWrongPassword
+	}
+	if err != nil {
+		return nil, fmt.Errorf("it is damaged: %w: restore it from a backup", err)
+	}
+	secret, err := io.ReadAll(io.LimitReader(r, 1<<16))
+	if err != nil {
+		return nil, fmt.Errorf("it is damaged: %w: restore it from a backup", err)
+	}
+	return secret, nil
+}
