@@ -31,6 +31,7 @@ func autoInitCommand(s Streams) *urfave.Command {
 			text("administrators", "how many administrators to install: `NUMBER` from 1 to 8"),
 			&urfave.StringSliceFlag{Name: "name", Usage: "`NAME` of an administrator for whom a signature key is made; repeat it for more"},
 			text(flagFingerprints, "compare the units with this `FILE`: a line `NUM FINGERPRINT` each"),
+			generateFlag("each new signature key"),
 			yesFlag("the fingerprints of the units are right"),
 		),
 		Action: action(s, autoInit),

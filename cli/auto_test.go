@@ -26,7 +26,7 @@ func hideKeys(text string) string {
 func TestAutoInitAsksAndInstalls(t *testing.T) {
 	f := newFakeCluster(t, 2, 2)
 	f.rotation = client.RotationStatus{State: client.StateComplete, Units: []client.RotationUnit{{Number: 1}, {Number: 2}, {Number: 3}, {Number: 4}}}
-	out := f.must("y\n2\n1\n2\nAlice\nalice-secret\nalice-secret\nBob\nbob-secret\nbob-secret\n", "tke", "auto-init")
+	out := f.must("y\n2\n1\n2\nAlice\nalice-secret\nalice-secret\nBob\nbobs own secret\nbobs own secret\n", "tke", "auto-init")
 	golden(t, "auto-init.txt", hideKeys(out))
 	if len(f.orders) != 1 {
 		t.Fatalf("%d orders", len(f.orders))
@@ -56,7 +56,7 @@ func TestAutoInitAsksAndInstalls(t *testing.T) {
 
 func TestAutoInitGoesOnAfterItWasInterrupted(t *testing.T) {
 	f := newFakeCluster(t, 1, 1)
-	f.env[envSigKeyPassword] = "a secret"
+	f.env[envSigKeyPassword] = testPassword
 	f.rotation = client.RotationStatus{State: client.StateComplete}
 	args := []string{"tke", "auto-init", "--signature-threshold", "1", "--revocation-threshold", "1", "--administrators", "2"}
 	f.must("", append(args, "--name", "Alice", "--name", "Bob", "--fingerprints", f.fingerprints())...)
@@ -106,7 +106,7 @@ func TestAutoInitRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeCluster(t, tc.units[0], tc.units[1])
-			f.env[envSigKeyPassword] = "a secret"
+			f.env[envSigKeyPassword] = testPassword
 			args := append(flags, "--yes")
 			if tc.spoil != nil {
 				tc.spoil(f, &args)
@@ -128,7 +128,7 @@ func TestAutoMkRotateSignsAndWatches(t *testing.T) {
 	f.units[3].alive = false // the lowest-numbered recovery unit that answers generates
 	f.env[envSigKeyPassword] = ""
 	f.rotation = complete("rotate")
-	out := f.must("a secret\na secret\n", "tke", "auto-mk-rotate", "--policy", "online")
+	out := f.must("correct horse\ncorrect horse\n", "tke", "auto-mk-rotate", "--policy", "online")
 	golden(t, "auto-mk-rotate.txt", hideKeys(out))
 	o := f.orders[len(f.orders)-1]
 	if o.Kind != order.Rotate || o.Generator != 5 || o.Policy != order.Online || o.Activate != order.Automatic || o.Current != f.pattern || o.Number != 2 {
@@ -276,7 +276,7 @@ func TestCompareShowsWhatUnitsSigned(t *testing.T) {
 
 func TestAutoInitWaitsForUnitsThatHaveOnlyJustJoined(t *testing.T) {
 	f := newFakeCluster(t, 1, 2)
-	f.env[envSigKeyPassword] = "a secret"
+	f.env[envSigKeyPassword] = testPassword
 	f.units[1].alive = false
 	f.rotation = client.RotationStatus{State: client.StateComplete}
 	f.asked = func(times int) { f.units[1].alive = times > 3 }

@@ -253,11 +253,14 @@ func (f *fakeCluster) approve(r *http.Request) any {
 	return client.Done{}
 }
 
+// testPassword protects what tests make.
+const testPassword = "correct horse"
+
 // mustInit makes the instance have a key and administrators Alice and Bob, of whom the folder knows the keys and two must
 // sign; and the folder know the units.
 func (f *fakeCluster) mustInit() {
 	f.t.Helper()
-	f.env[envSigKeyPassword] = "a secret"
+	f.env[envSigKeyPassword] = testPassword
 	f.rotation = client.RotationStatus{State: client.StateComplete}
 	f.must("", "tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2", "--administrators", "2", "--name", "Alice", "--name", "Bob", "--yes")
 	f.pattern = masterkey.PatternOf(make([]byte, masterkey.Size))

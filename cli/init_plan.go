@@ -153,13 +153,21 @@ func (i *invocation) newAdministrator(folder *workstation.Folder, name string, p
 	if err := workstation.CheckName(name); err != nil {
 		return nil, i.usage("%v", err)
 	}
-	password, err := i.newPassword(place, "Enter a password to protect the signature key:")
+	password, err := i.newPassword(place, "Enter a password to protect the signature key:", name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := folder.AddSigKey(name, password)
+	info, err := folder.AddSigKey(name, password.text)
 	if err != nil {
 		return nil, err
 	}
-	return folder.OpenSigKey(info.KeyNum, password)
+	if password.generated {
+		w := i.s.Out
+		if i.json {
+			w = i.s.Err
+		}
+		line(w, "Signature key %d of %s was created.", info.KeyNum, name)
+		password.show(w)
+	}
+	return folder.OpenSigKey(info.KeyNum, password.text)
 }

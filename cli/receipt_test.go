@@ -73,7 +73,7 @@ func (f *fakeCluster) evidence() *order.Evidence {
 
 func (f *fakeCluster) key(keyNum int) *workstation.SigKey {
 	f.t.Helper()
-	key, err := f.folder().OpenSigKey(keyNum, "a secret")
+	key, err := f.folder().OpenSigKey(keyNum, testPassword)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -31,8 +32,8 @@ func sigKeyCommands(s Streams) []*urfave.Command {
 		{
 			Name:        "sigkey-add",
 			Usage:       "make a signature key for an administrator",
-			Description: "Example:\n   TUMBLER_SIGKEY_PASSWORD=... tumbler tke sigkey-add --name Alice",
-			Flags:       join([]urfave.Flag{text("name", "`NAME` of the administrator, at most 30 characters"), passwordFile}, outputFlags(), folderFlags()),
+			Description: "A password that is soon guessed is refused.\n\nExamples:\n   TUMBLER_SIGKEY_PASSWORD=... tumbler tke sigkey-add --name Alice\n   tumbler tke sigkey-add --name Bob --generate-password",
+			Flags:       join([]urfave.Flag{text("name", "`NAME` of the administrator, at most 30 characters"), passwordFile, generateFlag("the signature key")}, outputFlags(), folderFlags()),
 			Action:      action(s, sigKeyAdd),
 		},
 		{
@@ -103,37 +104,79 @@ func sigKeyAdd(_ context.Context, i *invocation) error {
 	if err := workstation.CheckName(name); err != nil {
 		return i.usage("%v", err)
 	}
-	password, err := i.newPassword(0, "Enter a password to protect the signature key:")
+	password, err := i.newPassword(0, "Enter a password to protect the signature key:", name)
 	if err != nil {
 		return err
 	}
-	info, err := folder.AddSigKey(name, password)
+	info, err := folder.AddSigKey(name, password.text)
 	if err != nil {
 		return err
 	}
-	return i.done(info, "A signature key was created.")
+	return i.result(struct {
+		workstation.SigKeyInfo
+		Password string `json:"password,omitempty"`
+	}{info, password.toShow()}, func(w io.Writer) {
+		line(w, "OK\nA signature key was created.")
+		password.show(w)
+	})
 }
 
-// newPassword gives the password for a new file: from the place in the password file, from the environment, or asked for
-// twice.
-func (i *invocation) newPassword(place int, prompt string) (string, error) {
+// chosenPassword is the password of a new file. It prints as nothing.
+type chosenPassword struct {
+	text      string
+	generated bool
+}
+
+// Format prints a password that somebody has, in every format.
+func (p chosenPassword) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
+
+// toShow gives a password that was generated, which is shown once.
+func (p chosenPassword) toShow() string {
+	if !p.generated {
+		return ""
+	}
+	return p.text
+}
+
+func (p chosenPassword) show(w io.Writer) {
+	if p.generated {
+		line(w, "Its password, which is shown this once and kept nowhere:\n%s", p.text)
+	}
+}
+
+const flagGenerate = "generate-password"
+
+func generateFlag(what string) urfave.Flag {
+	return &urfave.BoolFlag{Name: flagGenerate, Usage: "draw the password that protects " + what + ", and show it once"}
+}
+
+// newPassword gives the password for a new file of which the known words can be guessed: drawn if --generate-password says so,
+// from the place in the password file, from the environment, or asked for twice.
+func (i *invocation) newPassword(place int, prompt string, known ...string) (chosenPassword, error) {
+	if i.flag(flagGenerate) {
+		return chosenPassword{workstation.GeneratePassword(), true}, nil
+	}
 	password, given, err := i.givenPassword(0, place)
+	if err == nil && !given {
+		password, err = i.passwordTwice(prompt, howSigKeyPassword)
+	}
+	if err == nil {
+		err = workstation.CheckPassword(password, known...)
+	}
+	return chosenPassword{password, false}, err
+}
+
+// passwordTwice asks for a password and for the same again.
+func (i *invocation) passwordTwice(prompt, how string) (string, error) {
+	password, err := i.password(prompt, how)
 	if err != nil {
 		return "", err
 	}
-	if !given {
-		if password, err = i.password(prompt, howSigKeyPassword); err != nil {
-			return "", err
-		}
-		again, err := i.password("Re-enter the password to confirm:", howSigKeyPassword)
-		if err != nil {
-			return "", err
-		}
-		if again != password {
-			return "", fmt.Errorf("the two passwords differ: run the command again")
-		}
+	again, err := i.password("Re-enter the password to confirm:", how)
+	if err == nil && again != password {
+		err = errors.New("the two passwords differ: run the command again")
 	}
-	return password, workstation.CheckPassword(password)
+	return password, err
 }
 
 // givenPassword gives a password that needs no prompt: the key's own variable, its line of the password file, or the

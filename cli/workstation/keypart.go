@@ -81,7 +81,7 @@ func checkValue(value []byte) error {
 
 // AddKeyPart seals a key part with a password, under the lowest free number. The value stays the caller's.
 func (f *Folder) AddKeyPart(description string, value []byte, password string) (KeyPartInfo, error) {
-	for _, err := range []error{CheckDescription(description), checkValue(value), CheckPassword(password)} {
+	for _, err := range []error{CheckDescription(description), checkValue(value), CheckPassword(password, description)} {
 		if err != nil {
 			return KeyPartInfo{}, err
 		}

@@ -18,11 +18,8 @@ import (
 	"tumbler/cryptounit/order"
 )
 
-// Limits of a signature key's file.
-const (
-	MaxName     = order.MaxName // characters of an administrator's name
-	MinPassword = 6             // characters
-)
+// MaxName is how many characters an administrator's name has at most.
+const MaxName = order.MaxName
 
 // SigKeyInfo is what a signature key's file shows in the clear. Before the key is used it is checked against the secret.
 type SigKeyInfo struct {
@@ -98,17 +95,9 @@ func checkLabel(what, text string, most int) error {
 	return nil
 }
 
-// CheckPassword tells what is wrong with a password for a new file.
-func CheckPassword(password string) error {
-	if utf8.RuneCountInString(password) < MinPassword {
-		return fmt.Errorf("the password is too short: at least %d characters", MinPassword)
-	}
-	return nil
-}
-
 // AddSigKey makes a P-521 signature key and seals it with a password, under the lowest free number.
 func (f *Folder) AddSigKey(name, password string) (SigKeyInfo, error) {
-	if err := errors.Join(CheckName(name), CheckPassword(password)); err != nil {
+	if err := errors.Join(CheckName(name), CheckPassword(password, name)); err != nil {
 		return SigKeyInfo{}, err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)

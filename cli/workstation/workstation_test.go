@@ -226,8 +226,25 @@ func TestNamesAndPasswordsAreChecked(t *testing.T) {
 	if _, err := f.AddSigKey(strings.Repeat("é", MaxName), password); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.AddSigKey("Alice", "short"); err == nil || !strings.Contains(err.Error(), "at least 6") {
+	if _, err := f.AddSigKey("Alice", "short"); err == nil || !strings.Contains(err.Error(), "less than 8 characters") {
 		t.Error(err)
+	}
+}
+
+func TestWeakPasswordsAreRefused(t *testing.T) {
+	for _, weak := range []string{"", "short", "password1", "Passw0rd!", "qwertyuiop", "12345678901234", "2026-11-29", "aaaaaaaaaaaa", "ééééééééé", "Alice Alice Alice", "alicealice1"} {
+		var refused *WeakPasswordError
+		if err := CheckPassword(weak, "Alice"); !errors.As(err, &refused) || weak != "" && strings.Contains(err.Error(), weak) {
+			t.Errorf("%q: %v", weak, err)
+		}
+	}
+	for _, strong := range []string{password, GeneratePassword(), "3h1d-9kfp", strings.Repeat("a long sentence that nobody would think of ", 100)} {
+		if err := CheckPassword(strong, "Alice"); err != nil {
+			t.Errorf("%q: %v", strong, err)
+		}
+	}
+	if a, b := GeneratePassword(), GeneratePassword(); a == b || len(a) != 31 {
+		t.Errorf("%q, %q", a, b)
 	}
 }
 
