@@ -153,7 +153,7 @@ func (i *invocation) newAdministrator(folder *workstation.Folder, name string, p
 	if err := workstation.CheckName(name); err != nil {
 		return nil, i.usage("%v", err)
 	}
-	password, err := i.newPassword(place, "Enter a password to protect the signature key:", name)
+	password, err := i.newPassword(sigKeyPasswords, place, "Enter a password to protect the signature key:", name)
 	if err != nil {
 		return nil, err
 	}

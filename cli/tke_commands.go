@@ -8,10 +8,11 @@ func tkeCommands(s Streams) *urfave.Command {
 	return &urfave.Command{
 		Name:  "tke",
 		Usage: "Trusted Key Entry: administrators, crypto units and their master keys",
-		Description: "CLOUDTKEFILES names the folder on this workstation for signature keys, the selection of units, and the\n" +
+		Description: "CLOUDTKEFILES names the folder on this workstation for signature keys, key parts, the selection of units, and the\n" +
 			"identities of units that were seen before.",
 		Subcommands: join(
 			sigKeyCommands(s),
+			keyPartCommands(s),
 			unitCommands(s),
 			administratorCommands(s),
 			[]*urfave.Command{autoInitCommand(s), autoRotateCommand(s), autoRecoverCommand(s), enrolCommand(s), unenrolCommand(s), zeroizeCommand(s),

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,10 +13,9 @@ import (
 	"tumbler/cli/workstation"
 )
 
-const (
-	envSigKeyPassword = "TUMBLER_SIGKEY_PASSWORD"
-	howSigKeyPassword = "set " + envSigKeyPassword + " (or " + envSigKeyPassword + "_<KEYNUM>), or give --password-file FILE"
-)
+const envSigKeyPassword = "TUMBLER_SIGKEY_PASSWORD"
+
+var sigKeyPasswords = passwordSource{envSigKeyPassword, "password-file"}
 
 func sigKeyCommands(s Streams) []*urfave.Command {
 	passwordFile := text("password-file", "`FILE` with the passwords, a line each, in the order of the KEYNUMs [$"+envSigKeyPassword+", $"+envSigKeyPassword+"_<KEYNUM>]")
@@ -104,7 +102,7 @@ func sigKeyAdd(_ context.Context, i *invocation) error {
 	if err := workstation.CheckName(name); err != nil {
 		return i.usage("%v", err)
 	}
-	password, err := i.newPassword(0, "Enter a password to protect the signature key:", name)
+	password, err := i.newPassword(sigKeyPasswords, 0, "Enter a password to protect the signature key:", name)
 	if err != nil {
 		return err
 	}
@@ -119,86 +117,6 @@ func sigKeyAdd(_ context.Context, i *invocation) error {
 		line(w, "OK\nA signature key was created.")
 		password.show(w)
 	})
-}
-
-// chosenPassword is the password of a new file. It prints as nothing.
-type chosenPassword struct {
-	text      string
-	generated bool
-}
-
-// Format prints a password that somebody has, in every format.
-func (p chosenPassword) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
-
-// toShow gives a password that was generated, which is shown once.
-func (p chosenPassword) toShow() string {
-	if !p.generated {
-		return ""
-	}
-	return p.text
-}
-
-func (p chosenPassword) show(w io.Writer) {
-	if p.generated {
-		line(w, "Its password, which is shown this once and kept nowhere:\n%s", p.text)
-	}
-}
-
-const flagGenerate = "generate-password"
-
-func generateFlag(what string) urfave.Flag {
-	return &urfave.BoolFlag{Name: flagGenerate, Usage: "draw the password that protects " + what + ", and show it once"}
-}
-
-// newPassword gives the password for a new file of which the known words can be guessed: drawn if --generate-password says so,
-// from the place in the password file, from the environment, or asked for twice.
-func (i *invocation) newPassword(place int, prompt string, known ...string) (chosenPassword, error) {
-	if i.flag(flagGenerate) {
-		return chosenPassword{workstation.GeneratePassword(), true}, nil
-	}
-	password, given, err := i.givenPassword(0, place)
-	if err == nil && !given {
-		password, err = i.passwordTwice(prompt, howSigKeyPassword)
-	}
-	if err == nil {
-		err = workstation.CheckPassword(password, known...)
-	}
-	return chosenPassword{password, false}, err
-}
-
-// passwordTwice asks for a password and for the same again.
-func (i *invocation) passwordTwice(prompt, how string) (string, error) {
-	password, err := i.password(prompt, how)
-	if err != nil {
-		return "", err
-	}
-	again, err := i.password("Re-enter the password to confirm:", how)
-	if err == nil && again != password {
-		err = errors.New("the two passwords differ: run the command again")
-	}
-	return password, err
-}
-
-// givenPassword gives a password that needs no prompt: the key's own variable, its line of the password file, or the
-// variable for all keys.
-func (i *invocation) givenPassword(keyNum, place int) (string, bool, error) {
-	if keyNum > 0 {
-		if p := i.s.Env(envSigKeyPassword + "_" + strconv.Itoa(keyNum)); p != "" {
-			return p, true, nil
-		}
-	}
-	lines, err := i.secretLines("password-file")
-	if err != nil {
-		return "", false, err
-	}
-	if lines != nil {
-		if place >= len(lines) {
-			return "", false, i.usage("--password-file holds %d passwords, and a further one is needed: a line each, in the order of the KEYNUMs", len(lines))
-		}
-		return lines[place], true, nil
-	}
-	p := i.s.Env(envSigKeyPassword)
-	return p, p != "", nil
 }
 
 func sigKeyRemove(_ context.Context, i *invocation) error {
@@ -257,14 +175,9 @@ func (i *invocation) openSigKey(folder *workstation.Folder, keyNum, place int, p
 	if _, err := folder.SigKey(keyNum); err != nil {
 		return nil, err
 	}
-	password, given, err := i.givenPassword(keyNum, place)
+	password, err := i.passwordOf(sigKeyPasswords, keyNum, place, prompt)
 	if err != nil {
 		return nil, err
-	}
-	if !given {
-		if password, err = i.password(prompt, howSigKeyPassword); err != nil {
-			return nil, err
-		}
 	}
 	return folder.OpenSigKey(keyNum, password)
 }
