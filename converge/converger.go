@@ -49,6 +49,7 @@ func (c *Converger) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-changed:
+		case <-c.speaker.nudged:
 		case <-retry:
 		}
 	}
@@ -153,6 +154,9 @@ func (c *Converger) due(view *fsm.View, rotation fsm.Rotation, record *order.Rec
 				}
 				return c.unit.Load(e, *envelope)
 			})
+		}
+		if record.Order.Generator == 0 && due(order.StepLoad, order.Loaded) && c.loadedParts(rotation) {
+			return on(c.loadAgain)
 		}
 	case fsm.StateCommitting:
 		if due(order.StepCommit, order.Committed) {

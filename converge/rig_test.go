@@ -49,6 +49,7 @@ type rigged struct {
 	role       order.Role
 	failed     error // why its node was to end
 	proposed   []fsm.Command
+	deaf       error // what its proposals come to, if set
 	underneath *rig
 }
 
@@ -123,6 +124,9 @@ func (n *rigged) file() string { return filepath.Join(n.dir, "unit.sealed") }
 
 // Propose and ReadIndex make a rigged node's agreement.
 func (n *rigged) Propose(_ context.Context, c fsm.Command) (fsm.Result, error) {
+	if n.deaf != nil {
+		return fsm.Result{}, n.deaf
+	}
 	n.proposed = append(n.proposed, c)
 	return n.underneath.propose(c)
 }

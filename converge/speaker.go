@@ -47,7 +47,10 @@ type Config struct {
 // answered nothing else is signed. A statement that was overtaken by a later one would be refused for its generation, and
 // that looks like a unit that was rolled back. It makes the unit known to the state, at start and whenever an order is about to
 // be judged, and judges whether the unit was rolled back.
-type Speaker struct{ config Config }
+type Speaker struct {
+	config Config
+	nudged chan struct{} // the unit has something to say that the state has not heard, although the state did not change
+}
 
 // NewSpeaker makes a speaker.
 func NewSpeaker(config Config) *Speaker {
@@ -69,7 +72,7 @@ func NewSpeaker(config Config) *Speaker {
 	if config.Logger == nil {
 		config.Logger = hclog.NewNullLogger()
 	}
-	return &Speaker{config}
+	return &Speaker{config, make(chan struct{}, 1)}
 }
 
 // now is the time of a proposal.
@@ -92,6 +95,19 @@ func (s *Speaker) stateWith(ctx context.Context, say func() (order.SignedStateme
 		s.config.Troubled(err)
 		return err
 	}
+	return s.submit(ctx, statement, envelopes)
+}
+
+// nudge has the converger look again.
+func (s *Speaker) nudge() {
+	select {
+	case s.nudged <- struct{}{}:
+	default:
+	}
+}
+
+// submit proposes what the unit has said; the caller has the turn.
+func (s *Speaker) submit(ctx context.Context, statement order.SignedStatement, envelopes []order.Envelope) (err error) {
 	command := &fsm.SubmitStatement{At: s.now()}
 	if command.Statement, err = statement.Encode(); err != nil {
 		return err

@@ -45,9 +45,10 @@ type openOrder struct {
 	Order     []byte // order.SignedOrder, DER
 	Importer  []byte // public importer key; empty once it is erased
 	Pattern   masterkey.Pattern
-	Envelopes [][]byte // of the generator, until it has loaded others: to publish the same again
-	Parts     []uint32 // numbers of the parts that wait
-	Notes     []note   // partitions that this unit rewrapped
+	Envelopes [][]byte    // of the generator, until it has loaded others: to publish the same again
+	Parts     []uint32    // numbers of the parts that wait
+	Sources   []order.SKI `json:",omitempty"` // who gave each of them; none where an older release took them
+	Notes     []note      // partitions that this unit rewrapped
 	Activated bool
 	Cleared   bool
 	Sealed    bool // this unit is the source of a recover and has sealed the key for its targets: nothing more awaits it
@@ -78,6 +79,7 @@ func (c *content) clone() *content {
 		open := *c.Open
 		open.Notes = append([]note(nil), c.Open.Notes...)
 		open.Parts = append([]uint32(nil), c.Open.Parts...)
+		open.Sources = append([]order.SKI(nil), c.Open.Sources...)
 		d.Open = &open
 	}
 	d.Retired = append([]retiredKey(nil), c.Retired...)
@@ -124,7 +126,7 @@ func (c *content) checkOpen() error {
 		open = new(openOrder)
 	}
 	active := c.openDigest() != (order.Digest{})
-	if (c.importer != nil) != (len(open.Importer) > 0) || len(c.parts) != len(open.Parts) {
+	if (c.importer != nil) != (len(open.Importer) > 0) || len(c.parts) != len(open.Parts) || len(open.Sources) > 0 && len(open.Sources) != len(open.Parts) {
 		return fmt.Errorf("its importer key or its parts and its words disagree")
 	}
 	for _, part := range c.parts {

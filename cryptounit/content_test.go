@@ -32,6 +32,7 @@ func TestContentThatContradictsItselfIsRefused(t *testing.T) {
 		"a part of no number":        func(c *content) { c.parts = []*secret{c.identity} },
 		"a number of no part":        func(c *content) { c.Open.Parts = []uint32{1} },
 		"a part that is absent":      func(c *content) { c.Open.Parts, c.parts = []uint32{1}, []*secret{nil} },
+		"somebody who gave no part":  func(c *content) { c.Open.Sources = []order.SKI{{1}} },
 		"no order":                   func(c *content) { c.Open = nil },
 		"an order of another digest": func(c *content) { c.Open.Digest[3] ^= 1 },
 		"an order that is none":      func(c *content) { c.Open.Order = c.Open.Order[:40] },

@@ -29,8 +29,14 @@ var (
 	ErrPeer = errors.New("a crypto unit of the order reports other administrators or thresholds than this one")
 	// ErrEnvelope: it does not open.
 	ErrEnvelope = errors.New("the envelope does not open")
-	// ErrPart: a key part is all zero, or equal to another.
+	// ErrPart: a key part is all zero, or equal to another, or all of them are zero together.
 	ErrPart = errors.New("the key part is all zero or equal to another part")
+	// ErrPartWaits: another key part waits under that number.
+	ErrPartWaits = errors.New("another key part waits in the crypto unit under that number")
+	// ErrPartsDiffer: together the parts are another key than another unit has loaded under the order.
+	ErrPartsDiffer = errors.New("together the key parts are another master key than the other crypto units have")
+	// ErrPartSource: parts come from different administrators where two or more must sign.
+	ErrPartSource = errors.New("this administrator has given the crypto unit another key part already, and two or more must sign for it")
 	// ErrActivated: what was activated is never cleared.
 	ErrActivated = errors.New("the crypto unit has activated the order's master key already")
 	// ErrPatternUnknown: neither register holds the key that a blob or a caller names. The caller reads the blob again.

@@ -2,6 +2,7 @@ package cryptounit
 
 import (
 	"crypto/subtle"
+	"slices"
 
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -11,9 +12,10 @@ import (
 // importer key and signed by an administrator. They wait in the sealed file,
 // the register staying Empty, until as many are there as the order names; then
 // their XOR is loaded and the statement is `loaded`. Until then the statement
-// is nil. It returns the verification patterns of the parts taken, for their
-// custodians; a unit that has loaded states so again and returns none.
-func (u *Unit) LoadParts(evidence *order.Evidence, envelopes []order.Envelope) (*order.SignedStatement, []masterkey.Pattern, error) {
+// is nil. For each part taken, or taken before and given again, there is a
+// reply to its custodian. A unit that has loaded states so again and replies
+// to nobody: what the parts were is gone.
+func (u *Unit) LoadParts(evidence *order.Evidence, envelopes []order.Envelope) (*order.SignedStatement, []order.SignedPartReply, error) {
 	u.control.Lock()
 	defer u.control.Unlock()
 	if u.stopped != nil {
@@ -26,39 +28,58 @@ func (u *Unit) LoadParts(evidence *order.Evidence, envelopes []order.Envelope) (
 	if record.Order.Generator != 0 {
 		return nil, nil, refuse(order.ErrWrongKind, "its key comes from crypto unit %d", record.Order.Generator)
 	}
-	var patterns []masterkey.Pattern
 	s := &order.Statement{Kind: order.Loaded, Order: record.Digest, Pattern: u.content.Open.Pattern}
-	if !s.Pattern.IsZero() { // loaded before: what the parts were is gone
+	if !s.Pattern.IsZero() {
 		signed, err := u.stated(s, func(*content) error { return nil })
 		return &signed, nil, err
 	}
-	whole := false
+	taken := make([]masterkey.Pattern, len(envelopes))
 	err = u.update(func(c *content) error {
 		for i := range envelopes {
-			var p masterkey.Pattern
 			var err error
-			inSecret(func() { p, err = c.takePart(record, &envelopes[i]) })
+			inSecret(func() { taken[i], err = c.takePart(record, &envelopes[i], u.oneCustodian) })
 			if err != nil {
 				return err
 			}
-			patterns = append(patterns, p)
 		}
-		if whole = len(c.Open.Parts) == int(record.Order.Parts); !whole {
+		if len(c.Open.Parts) < int(record.Order.Parts) {
 			return nil
 		}
 		var err error
-		inSecret(func() { err = c.combine() })
+		inSecret(func() { err = c.combine(record) })
 		s.Pattern = c.Open.Pattern
 		return err
 	})
-	if err != nil || !whole {
-		return nil, patterns, err
+	if err != nil {
+		return nil, nil, err
+	}
+	replies, err := u.content.replies(record, envelopes, taken)
+	if err != nil || s.Pattern.IsZero() {
+		return nil, replies, err
 	}
 	signed, err := u.content.sign(s)
-	return &signed, patterns, err
+	return &signed, replies, err
 }
 
-func (c *content) takePart(record *order.Record, e *order.Envelope) (masterkey.Pattern, error) {
+// replies tells each custodian what the unit took, and what waits by now.
+func (c *content) replies(record *order.Record, envelopes []order.Envelope, taken []masterkey.Pattern) (replies []order.SignedPartReply, err error) {
+	waiting := slices.Sorted(slices.Values(c.Open.Parts))
+	for i, pattern := range taken {
+		reply := &order.PartReply{
+			Cluster: c.Cluster, Incarnation: c.Incarnation, Order: record.Digest, Unit: c.Number,
+			Part: envelopes[i].Part, Pattern: pattern, Waiting: waiting,
+		}
+		signed, err := order.SignPartReply(reply, c.identityKey(), c.signature)
+		if err != nil {
+			return nil, err
+		}
+		replies = append(replies, *signed)
+	}
+	return replies, nil
+}
+
+// takePart adds a part to those that wait, and gives its pattern.
+func (c *content) takePart(record *order.Record, e *order.Envelope, oneCustodian bool) (masterkey.Pattern, error) {
 	none := masterkey.Pattern{}
 	list, err := c.administrators()
 	if err != nil {
@@ -86,29 +107,49 @@ func (c *content) takePart(record *order.Record, e *order.Envelope) (masterkey.P
 	}
 	defer erase(value)
 	pattern := masterkey.PatternOf(value)
-	for i, waiting := range c.parts {
-		same := subtle.ConstantTimeCompare(waiting.bytes, value) == 1
-		if c.Open.Parts[i] == e.Part && same {
-			return pattern, nil // the same again
-		}
-		if c.Open.Parts[i] == e.Part || same {
-			return none, refuse(ErrPart, "part %d", e.Part)
-		}
+	if again, err := c.judgePart(e.Part, value, pattern); again || err != nil {
+		return pattern, err
 	}
-	if subtle.ConstantTimeCompare(value, make([]byte, masterkey.Size)) == 1 {
-		return none, refuse(ErrPart, "part %d", e.Part)
+	if source := order.SKI(e.Source); list.Signature >= 2 && !oneCustodian && slices.Contains(c.Open.Sources, source) {
+		return none, refuse(ErrPartSource, "part %d of %v", e.Part, source)
 	}
 	part, err := secretOf(value)
 	if err != nil {
 		return none, err
 	}
-	c.parts, c.Open.Parts = append(c.parts, part), append(c.Open.Parts, e.Part)
+	for len(c.Open.Sources) < len(c.parts) { // parts that an older release took
+		c.Open.Sources = append(c.Open.Sources, order.SKI{})
+	}
+	c.parts, c.Open.Parts, c.Open.Sources = append(c.parts, part), append(c.Open.Parts, e.Part), append(c.Open.Sources, e.Source)
 	return pattern, nil
 }
 
-// combine loads the XOR of all parts. An all-zero or current result is
-// refused: the part that made it so is not taken.
-func (c *content) combine() error {
+// judgePart refuses a part that everyone would know or that one custodian would know the key by, and finds one that waits already.
+func (c *content) judgePart(number uint32, value []byte, pattern masterkey.Pattern) (again bool, err error) {
+	for i, waiting := range c.parts {
+		same := subtle.ConstantTimeCompare(waiting.bytes, value) == 1
+		switch {
+		case c.Open.Parts[i] == number && same:
+			return true, nil
+		case c.Open.Parts[i] == number:
+			return false, refuse(ErrPartWaits, "part %d", number)
+		case same:
+			return false, refuse(ErrPart, "part %d is part %d", number, c.Open.Parts[i])
+		}
+	}
+	if subtle.ConstantTimeCompare(value, make([]byte, masterkey.Size)) == 1 {
+		return false, refuse(ErrPart, "part %d", number)
+	}
+	if pattern == c.Registers.CurrentPattern && !pattern.IsZero() {
+		return false, refuse(masterkey.ErrSameAsCurrent, "part %d", number)
+	}
+	return false, nil
+}
+
+// combine loads the XOR of all parts. A result that is all zero, the current
+// key, or not what another unit loaded is refused: the part that made it so is
+// not taken.
+func (c *content) combine(record *order.Record) error {
 	value := make([]byte, masterkey.Size)
 	defer erase(value)
 	for _, part := range c.parts {
@@ -117,5 +158,9 @@ func (c *content) combine() error {
 	if subtle.ConstantTimeCompare(value, make([]byte, masterkey.Size)) == 1 {
 		return refuse(ErrPart, "the parts cancel out")
 	}
-	return c.load(value, masterkey.PatternOf(value))
+	pattern := masterkey.PatternOf(value)
+	if other, err := record.Pattern(); err == nil && other != pattern {
+		return refuse(ErrPartsDiffer, "another crypto unit loaded %v", other)
+	}
+	return c.load(value, pattern)
 }

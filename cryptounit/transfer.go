@@ -249,6 +249,6 @@ func (c *content) load(value []byte, pattern masterkey.Pattern) error {
 	}
 	c.Registers, c.Open.Pattern = registers, pattern
 	c.importer, c.parts = nil, nil
-	c.Open.Importer, c.Open.Parts = nil, nil
+	c.Open.Importer, c.Open.Parts, c.Open.Sources = nil, nil, nil
 	return nil
 }

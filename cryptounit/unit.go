@@ -32,13 +32,16 @@ type Config struct {
 	Number uint32
 	Role   order.Role
 	Sealer Sealer
+	// OneCustodian lets one administrator give several key parts although two or more must sign.
+	OneCustodian bool
 	// Now is the clock that not-after is judged by; nil: time.Now.
 	Now func() time.Time
 }
 
 // Unit is one crypto unit. Its methods are safe for concurrent use.
 type Unit struct {
-	now func() time.Time
+	now          func() time.Time
+	oneCustodian bool // see Config
 
 	// control is held over a whole change, its write included, so that changes come one after the other. It guards file.
 	control sync.Mutex
@@ -90,7 +93,7 @@ func newUnit(config Config) (*Unit, error) {
 	if err := protectProcess(); err != nil {
 		return nil, err
 	}
-	u := &Unit{file: stateFile{dir: config.Dir, folder: config.Folder, sealer: config.Sealer}, now: config.Now}
+	u := &Unit{file: stateFile{dir: config.Dir, folder: config.Folder, sealer: config.Sealer}, now: config.Now, oneCustodian: config.OneCustodian}
 	if u.now == nil {
 		u.now = time.Now
 	}

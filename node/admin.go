@@ -10,6 +10,7 @@ import (
 	"tumbler/api/admin"
 	"tumbler/api/client"
 	"tumbler/cluster"
+	"tumbler/converge"
 	"tumbler/cryptounit"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
@@ -37,6 +38,14 @@ func (n *Node) adminBackend() admin.Backend {
 			{Err: cluster.ErrUnreachable, Code: client.CodeUnitUnreachable},
 			{Err: cryptounit.ErrImprint, Code: client.CodeImprintMode},
 			{Err: cryptounit.ErrNotImprint, Code: client.CodeConflict},
+			{Err: cryptounit.ErrPartSource, Code: "key_part_source", Hint: "let another administrator load it; where one is meant to have several, set key_parts_by_one_administrator in the node's configuration"},
+			{Err: cryptounit.ErrPartWaits, Code: "key_part_waits", Hint: "whoever loaded it has its verification pattern; if it must go, cancel the order: `tumbler tke rotation cancel`"},
+			{Err: cryptounit.ErrPartsDiffer, Code: "key_parts_differ", Hint: "load the right part into this unit, or cancel the order and load every unit anew: `tumbler tke cryptounit-mk` shows the patterns"},
+			{Err: cryptounit.ErrPart, Code: "key_part", Hint: "load another key part: such a master key would be known to everyone, or to one custodian"},
+			{Err: cryptounit.ErrEnvelope, Code: "key_part_envelope", Hint: "seal the key part again, to the importer key of that unit and order: run the same command again"},
+			{Err: cryptounit.ErrImporterKey, Code: "key_part_envelope", Hint: "seal the key part again, to the importer key of that unit and order: run the same command again"},
+			{Err: cryptounit.ErrNoOrder, Code: "order_not_open", Hint: "run `tumbler tke rotation status`"},
+			{Err: converge.ErrNoPartsNow, Code: "not_loading", Hint: "run `tumbler tke rotation status`"},
 		},
 		KeyOf: func(blob []byte) string {
 			h, err := cryptounit.ParseHeader(blob)

@@ -17,6 +17,7 @@ import (
 	"tumbler/cluster"
 	"tumbler/converge"
 	"tumbler/cryptounit"
+	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
 	"tumbler/rewrap"
@@ -35,6 +36,7 @@ const (
 	callDiffers           = "state-differs"
 	callRoom              = "disk-room"
 	callRooms             = "disk-rooms"
+	callLoadPart          = "unit-load-part"
 )
 
 // calls answers other nodes for this node's unit, and reaches other nodes' units. This node's own unit is called the
@@ -67,6 +69,7 @@ func (c *calls) handle() {
 	c.disk.handle(c.cluster)
 	c.cluster.Handle(callSetAdministrators, c.setAdministrators)
 	c.cluster.Handle(callZeroize, c.zeroize)
+	c.cluster.Handle(callLoadPart, c.loadPart)
 	c.cluster.Handle(callStanding, c.standing)
 	c.cluster.Handle(callUnitFile, c.unitFile)
 	c.cluster.Handle(callRegister, func(ctx context.Context, _ uint32, _ []byte) ([]byte, error) {
@@ -156,7 +159,9 @@ func travelling() []error {
 	return []error{
 		cryptounit.ErrNotImprint, cryptounit.ErrImprint, order.ErrTooFewSignatures, order.ErrInvalidSignature, order.ErrUnauthorised,
 		order.ErrThresholdZero, order.ErrThreshold, order.ErrTooManyAdministrators, order.ErrAdministratorExists,
-		admin.ErrLastHolder, admin.ErrNotAccepted,
+		order.ErrMissing, order.ErrWrongKind, masterkey.ErrSameAsCurrent, masterkey.ErrNewNotEmpty,
+		cryptounit.ErrPartSource, cryptounit.ErrPartWaits, cryptounit.ErrPartsDiffer, cryptounit.ErrPart, cryptounit.ErrEnvelope, cryptounit.ErrImporterKey, cryptounit.ErrNoOrder,
+		converge.ErrNoPartsNow, admin.ErrLastHolder, admin.ErrNotAccepted,
 	}
 }
 

@@ -29,6 +29,9 @@ type Config struct {
 	// DataDir holds the unit's sealed file, the log and the store. One node a folder. Required.
 	DataDir string `yaml:"data_dir"`
 
+	// OneCustodian lets one administrator load several key parts although the signature threshold is 2 or more. Default false.
+	OneCustodian bool `yaml:"key_parts_by_one_administrator"`
+
 	Listen   Listen   `yaml:"listen"`
 	TLS      TLS      `yaml:"tls"`
 	Gossip   Gossip   `yaml:"gossip"`

@@ -46,8 +46,8 @@ func TestCommentedDefaultsInConfigsAreTheDefaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := commented.FindAllSubmatch(data, -1)
-		if len(found) != 14 {
-			t.Errorf("%s shows %d defaults, not 14", name, len(found))
+		if len(found) != 15 {
+			t.Errorf("%s shows %d defaults, not 15", name, len(found))
 		}
 		asIs, err := ParseConfig(data)
 		if err != nil {

@@ -101,6 +101,7 @@ func FuzzCalls(f *testing.F) {
 	f.Add([]byte(`{"number":2,"free":5,"low":true}`))
 	f.Add([]byte(`{"administrators":"MAA=","signatures":["MAA="],"known":true,"removed":7}`))
 	f.Add([]byte(`{"approval":"MAA=","master_key":"ab"}`))
+	f.Add([]byte(`{"reply":"MAA=","loaded":true}`))
 	f.Add([]byte(`{"kind":1,"order":"` + strings.Repeat("ab", 32) + `","partition":1}`))
 	f.Add([]byte(`{"identity":"` + strings.Repeat("AB", 32) + `","file":"AAAA","unit":{}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -110,6 +111,7 @@ func FuzzCalls(f *testing.F) {
 		sameAgain[standingAnswer](t, body)
 		sameAgain[setAdministratorsCall](t, body)
 		sameAgain[zeroizeCall](t, body)
+		sameAgain[loadPartAnswer](t, body)
 		sameAgain[unitFile](t, body)
 		sameAgain[rewrap.Finding](t, body)
 	})

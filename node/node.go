@@ -106,6 +106,7 @@ func start(config Config, failed chan error) (n *Node, err error) {
 	n.disk, n.waits = newDisk(config, n.log.Named("disk")), newWaits(time.Now)
 	if n.unit, err = cryptounit.Open(cryptounit.Config{
 		Dir: filepath.Join(config.DataDir, "unit"), Number: config.Number, Role: unitRole(config.Role), Sealer: n.sealer, Now: wallClock,
+		OneCustodian: config.OneCustodian,
 	}); err != nil {
 		return nil, err
 	}

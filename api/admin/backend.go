@@ -85,6 +85,9 @@ type Units interface {
 	// itself, and gives the report of what the unit is then. If no other unit would keep the instance's master key it is
 	// ErrLastHolder, unless masterKey is that key's pattern.
 	Zeroize(ctx context.Context, number uint32, approval []byte, masterKey string) ([]byte, error)
+	// LoadPart hands a key part of the open order (order.Envelope, DER) to its unit, and gives the unit's reply to the
+	// custodian (order.SignedPartReply, DER), nil where the unit had loaded before, and whether it has loaded by now.
+	LoadPart(ctx context.Context, number uint32, envelope []byte) (reply []byte, loaded bool, err error)
 	// Refresh has units register again, so that the state judges an order by what is so now, and returns those whose
 	// disk has no room for a second epoch. Those that do not answer are in the error; the others have registered.
 	Refresh(ctx context.Context, units []uint32) (short []uint32, err error)

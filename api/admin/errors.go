@@ -69,6 +69,7 @@ const (
 	codeGone        client.Code = "client_gone"
 	codeNoMajority  client.Code = "no_majority"
 	codeLastHolder  client.Code = "last_holder"
+	codeNotLoading  client.Code = "not_loading"
 
 	codeTooManyAdministrators client.Code = "too_many_administrators"
 	codeAdministratorExists   client.Code = "administrator_exists"

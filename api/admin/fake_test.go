@@ -95,6 +95,9 @@ func (noState) SetAdministrators(context.Context, uint32, []byte, [][]byte) erro
 func (noState) Zeroize(context.Context, uint32, []byte, string) ([]byte, error) {
 	return nil, ErrUnitUnreachable
 }
+func (noState) LoadPart(context.Context, uint32, []byte) ([]byte, bool, error) {
+	return nil, false, ErrUnitUnreachable
+}
 func (noState) Refresh(context.Context, []uint32) ([]uint32, error) { return nil, ErrUnitUnreachable }
 
 type syncBuffer struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tumbler/api/client"
+	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 	"tumbler/fsm"
 )
@@ -173,6 +174,10 @@ var orderMappings = []struct {
 	{order.ErrThreshold, mapping{codeThreshold, "name more administrators or a lower threshold"}},
 	{order.ErrInvalidAdministrator, mapping{client.CodeInvalidRequest, ""}},
 	{order.ErrInvalidOrder, mapping{client.CodeInvalidOrder, hintMakeOrderAnew}},
+	{order.ErrMissing, mapping{"not_awaited", hintRead}},
+	{order.ErrWrongKind, mapping{"order_kind", hintRead}},
+	{masterkey.ErrSameAsCurrent, mapping{"new_key_is_current", "load other key parts"}},
+	{masterkey.ErrNewNotEmpty, mapping{"new_register", "cancel what left it so: `tumbler tke rotation cancel`"}},
 	{order.ErrMalformed, mapping{client.CodeInvalidOrder, "use the same version of the command line as the nodes'"}},
 }
 

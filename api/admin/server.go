@@ -63,6 +63,7 @@ func (s *Server) routes() map[string]map[string]http.HandlerFunc {
 		"/units":                         {"GET": get(s, s.units)},
 		"/units/{number}/administrators": {"POST": post(s, s.setAdministrators)},
 		"/units/{number}/zeroize":        {"POST": post(s, s.zeroize)},
+		"/units/{number}/parts":          {"POST": post(s, s.loadPart)},
 
 		"/orders/context":            {"GET": get(s, s.orderContext)},
 		"/orders":                    {"POST": post(s, s.submitOrder)},

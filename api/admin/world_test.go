@@ -40,6 +40,7 @@ type world struct {
 	set       map[uint32]bool // units that were given administrators
 	last      bool            // the unit to be zeroized is the last that holds the master key
 	zeroized  []uint32
+	parts     []uint32 // units that were given a part
 	registers map[uint32]masterkey.Registers
 	unitList  map[uint32]*order.Administrators
 }
@@ -214,6 +215,17 @@ func (w *world) Zeroize(_ context.Context, number uint32, _ []byte, masterKey st
 	w.unitList[number], w.registers[number] = &order.Administrators{}, masterkey.Empty()
 	w.mu.Unlock()
 	return w.Report(w.t.Context(), number)
+}
+
+// LoadPart has a unit take part 1 and wait.
+func (w *world) LoadPart(_ context.Context, number uint32, der []byte) ([]byte, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.refuse != nil {
+		return nil, false, w.refuse
+	}
+	w.parts = append(w.parts, number)
+	return []byte("reply"), len(w.parts) == 2, nil
 }
 
 func (w *world) Refresh(_ context.Context, units []uint32) ([]uint32, error) {

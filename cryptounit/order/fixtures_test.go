@@ -310,3 +310,14 @@ func newPart(t testing.TB) *order.Envelope {
 	}
 	return e
 }
+
+// newPartReply is unit 3's to the custodian of part 1, while part 3 waits too.
+func newPartReply(t testing.TB) *order.PartReply {
+	t.Helper()
+	return &order.PartReply{Cluster: cluster, Incarnation: 1, Order: rotateDigest(t), Unit: 3, Part: 1, Pattern: keyB, Waiting: []uint32{1, 3}}
+}
+
+func signedPartReply(t testing.TB, p *order.PartReply) *order.SignedPartReply {
+	t.Helper()
+	return must(order.SignPartReply(p, identity(p.Unit), signAs(p.Unit)))(t)
+}

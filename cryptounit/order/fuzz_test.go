@@ -24,6 +24,8 @@ func FuzzSignedStatement(f *testing.F) { fuzz(f, "signed-statement") }
 func FuzzEnvelope(f *testing.F)        { fuzz(f, "envelope") }
 func FuzzEvidence(f *testing.F)        { fuzz(f, "evidence") }
 func FuzzSignature(f *testing.F)       { fuzz(f, "signature") }
+func FuzzPartReply(f *testing.F)       { fuzz(f, "part-reply") }
+func FuzzSignedPartReply(f *testing.F) { fuzz(f, "signed-part-reply") }
 
 func fuzz(f *testing.F, format string) {
 	decode := decoders()[format]
@@ -44,6 +46,8 @@ func fuzz(f *testing.F, format string) {
 		case *order.SignedApproval:
 			_, _ = x.Verify(list)
 		case *order.SignedStatement:
+			_, _ = x.Verify(x.Identity)
+		case *order.SignedPartReply:
 			_, _ = x.Verify(x.Identity)
 		case *order.Envelope:
 			_ = x.VerifyUnit(nil)

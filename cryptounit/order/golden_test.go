@@ -35,16 +35,18 @@ func decoderOf[T encoder](decode func([]byte) (T, error)) decoder {
 // decoders are all of the package, by the name of their golden files.
 func decoders() map[string]decoder {
 	return map[string]decoder{
-		"order":            decoderOf(order.DecodeOrder),
-		"signed-order":     decoderOf(order.DecodeSignedOrder),
-		"administrators":   decoderOf(order.DecodeAdministrators),
-		"approval":         decoderOf(order.DecodeApproval),
-		"signed-approval":  decoderOf(order.DecodeSignedApproval),
-		"statement":        decoderOf(order.DecodeStatement),
-		"signed-statement": decoderOf(order.DecodeSignedStatement),
-		"envelope":         decoderOf(order.DecodeEnvelope),
-		"evidence":         decoderOf(order.DecodeEvidence),
-		"signature":        decoderOf(order.DecodeSignature),
+		"order":             decoderOf(order.DecodeOrder),
+		"signed-order":      decoderOf(order.DecodeSignedOrder),
+		"administrators":    decoderOf(order.DecodeAdministrators),
+		"part-reply":        decoderOf(order.DecodePartReply),
+		"signed-part-reply": decoderOf(order.DecodeSignedPartReply),
+		"approval":          decoderOf(order.DecodeApproval),
+		"signed-approval":   decoderOf(order.DecodeSignedApproval),
+		"statement":         decoderOf(order.DecodeStatement),
+		"signed-statement":  decoderOf(order.DecodeSignedStatement),
+		"envelope":          decoderOf(order.DecodeEnvelope),
+		"evidence":          decoderOf(order.DecodeEvidence),
+		"signature":         decoderOf(order.DecodeSignature),
 	}
 }
 
@@ -69,6 +71,8 @@ func vectors(t testing.TB) []vector {
 	rotate := signedOrder(t, newOrder(t, order.Rotate), admins[0], admins[1])
 	list := board(t, 3, 2, 2)
 	list.List[2].Name = strings.Repeat("é", order.MaxName)
+	last := newPartReply(t)
+	last.Waiting = nil
 	vs := []vector{
 		{"signed-order", "rotate", rotate, func() (order.Digest, error) { return rotate.Digest(), nil }},
 		{"administrators", "", list, list.Digest},
@@ -79,6 +83,9 @@ func vectors(t testing.TB) []vector {
 		{"evidence", "rotate", completeEvidence(t), nil},
 		{"evidence", "cancelled", cancelledEvidence(t), nil},
 		{"signature", "", &rotate.Signatures[0], nil},
+		{"part-reply", "", newPartReply(t), nil},
+		{"part-reply", "last", last, nil},
+		{"signed-part-reply", "", signedPartReply(t, newPartReply(t)), nil},
 	}
 	for _, kind := range kinds() {
 		o := newOrder(t, kind)
@@ -181,6 +188,10 @@ func TestGoldenSignaturesVerify(t *testing.T) {
 		if _, err := s.Verify(s.Identity); err != nil {
 			t.Error(err)
 		}
+	}
+	reply := must(order.DecodeSignedPartReply(readGolden(t, "signed-part-reply")))(t)
+	if _, err := reply.Verify(identity(3)); err != nil {
+		t.Error(err)
 	}
 	for _, name := range []string{"evidence-rotate", "evidence-cancelled"} {
 		e := must(order.DecodeEvidence(readGolden(t, name)))(t)

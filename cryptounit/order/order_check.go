@@ -12,6 +12,9 @@ var ErrInvalidOrder = errors.New("invalid order")
 // MaxUnits bounds the units of one instance.
 const MaxUnits = 64
 
+// MaxParts bounds the parts that a master key comes in; the fewest are 2.
+const MaxParts = 3
+
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalidOrder, fmt.Sprintf(format, args...))
 }
