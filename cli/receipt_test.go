@@ -35,7 +35,7 @@ func (f *fakeCluster) evidence() *order.Evidence {
 	next := masterkey.PatternOf(bytes.Repeat([]byte{7}, masterkey.Size))
 	state := func(s order.Statement) { f.state(e, s) }
 	for _, u := range f.units {
-		state(order.Statement{Kind: order.Ready, Unit: u.number, Importer: make([]byte, order.ImporterKeySize), Report: &order.Report{Role: u.role, Registers: u.registers, Administrators: u.administrators}})
+		state(order.Statement{Kind: order.Ready, Unit: u.number, Importer: make([]byte, order.SuiteHPKE.ImporterKeySize()), Report: &order.Report{Role: u.role, Registers: u.registers, Administrators: u.administrators}})
 	}
 	generated := order.Statement{Kind: order.Generated, Unit: o.Generator, Pattern: next}
 	for _, n := range o.Loaders() {

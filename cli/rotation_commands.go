@@ -110,6 +110,9 @@ func showRotation(w io.Writer, s client.RotationStatus) {
 	if o.Generator > 0 {
 		line(w, "  Generator:        crypto unit %d", o.Generator)
 	}
+	if o.KeyParts > 0 {
+		line(w, "  Key parts:        %d, sealed by %s", o.KeyParts, suiteWords(o.Suite))
+	}
 	line(w, "  Activation:       %s\n  Pattern before:   %s\n  Pattern after:    %s", o.Activate, dash(s.PatternBefore), dash(s.PatternAfter))
 	line(w, "  Seconds:          %.1f", s.Seconds)
 	if len(s.Refused) > 0 {

@@ -89,7 +89,9 @@ type checkedReceipt struct {
 	Settled    order.Counts `json:"settled"`
 	Partitions uint32       `json:"partitions"`
 	Statements int          `json:"statements"`
-	Silent     []uint32     `json:"silent"` // units that have not yet said that they dropped the old key (or, cancelled, the new one)
+	KeyParts   uint32       `json:"key_parts,omitempty"`
+	Suite      string       `json:"suite,omitempty"` // how they travelled
+	Silent     []uint32     `json:"silent"`          // units that have not yet said that they dropped the old key (or, cancelled, the new one)
 }
 
 // verifyReceipt checks a receipt without a cluster. It trusts the administrators in the file that is named, or that this
@@ -154,6 +156,9 @@ func readReceipt(path string) (*order.Evidence, error) {
 func checkRecord(r *order.Record) (checkedReceipt, error) {
 	checked := checkedReceipt{Valid: true, Digest: r.Digest.String(), Number: r.Order.Number, Kind: r.Order.Kind.String(), Instance: r.Order.Instance.String(),
 		Before: patternText(r.Order.Current), Census: r.Census, Settled: r.Settled, Statements: len(r.Statements), Silent: []uint32{}}
+	if checked.KeyParts = r.Order.Parts; checked.KeyParts > 0 {
+		checked.Suite = r.Order.Suite.String()
+	}
 	step, last := order.StepActivate, order.Activated
 	checked.Outcome = "complete"
 	if r.Cancel != nil {
@@ -191,6 +196,9 @@ func showReceipt(w io.Writer, c checkedReceipt, trusted string) {
 	line(w, "  Order:            %d (%s), %s", c.Number, c.Kind, c.Digest)
 	line(w, "  Instance:         %s\n  Outcome:          %s", c.Instance, c.Outcome)
 	line(w, "  Pattern before:   %s\n  Pattern after:    %s", dash(c.Before), dash(c.After))
+	if c.KeyParts > 0 {
+		line(w, "  Key parts:        %d, sealed by %s", c.KeyParts, suiteWords(c.Suite))
+	}
 	if c.Partitions > 0 {
 		line(w, "  Keys:             %s, each verified by a unit that did not rewrap it, in %s", thousands(c.Census.Total()-c.Settled.Total()), plural(c.Partitions, "partition"))
 	}
@@ -205,4 +213,12 @@ func showReceipt(w io.Writer, c checkedReceipt, trusted string) {
 	if len(c.Silent) > 0 {
 		line(w, "==> WARNING: crypto unit %s has not yet said that it dropped %s. <==", numbers(c.Silent), what)
 	}
+}
+
+// suiteWords names an importer suite, and says of what it is none.
+func suiteWords(suite string) string {
+	if suite == order.SuiteHPKE.String() {
+		return suite
+	}
+	return suite + ", which is not post-quantum"
 }

@@ -1,31 +1,11 @@
 package cryptounit
 
 import (
-	"crypto/hpke"
 	"slices"
 
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
-
-// kem is the key encapsulation of order.SuiteHPKE.
-func kem() hpke.KEM { return hpke.MLKEM768X25519() }
-
-// newImporter makes an importer key: its seed, and the public key.
-func newImporter() (seed *secret, public []byte, err error) {
-	inSecret(func() {
-		b := make([]byte, secretSize)
-		defer erase(b)
-		random(madeImporterKey, b)
-		var key hpke.PrivateKey
-		if key, err = kem().NewPrivateKey(b); err != nil {
-			return
-		}
-		public = key.PublicKey().Bytes()
-		seed, err = secretOf(b)
-	})
-	return seed, public, err
-}
 
 // named refuses an order that does not name this very unit.
 func (c *content) named(o *order.Order) error {
@@ -84,7 +64,7 @@ func (u *Unit) Accept(signed order.SignedOrder) (order.SignedStatement, error) {
 	return u.ready(func(c *content) error {
 		open := &openOrder{Digest: signed.Digest(), Order: document}
 		var err error
-		if c.importer, open.Importer, err = newImporter(); err != nil {
+		if c.importer, err = newImporter(o.Suite, open); err != nil {
 			return err
 		}
 		c.Cluster, c.Instance, c.Incarnation = o.Cluster, o.Instance, o.Incarnation

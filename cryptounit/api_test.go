@@ -50,7 +50,7 @@ func TestOnlyTheStandardLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	const want = "tumbler/cryptounit/masterkey tumbler/cryptounit/order tumbler/holdpoint tumbler/cryptounit"
+	const want = "tumbler/cryptounit/masterkey tumbler/cryptounit/order tumbler/cryptounit/importer tumbler/holdpoint tumbler/cryptounit"
 	if got := strings.Join(strings.Fields(string(out)), " "); got != want {
 		t.Errorf("it is built of %s, not of %s", got, want)
 	}

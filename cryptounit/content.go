@@ -19,7 +19,7 @@ type content struct {
 	self     order.Identity // its public key, so that the seed is used to sign alone
 	current  *secret        // nil when the register is Empty
 	next     *secret        // of the new register
-	importer *secret        // HPKE private key seed; nil when no order waits for a key
+	importer *secret        // what the importer key is made of (importer.go); nil when no order waits for a key
 	parts    []*secret
 	retired  []*secret // in the order of Retired
 }
@@ -44,6 +44,7 @@ type openOrder struct {
 	Digest    order.Digest
 	Order     []byte // order.SignedOrder, DER
 	Importer  []byte // public importer key; empty once it is erased
+	Private   []byte `json:",omitempty"` // of order.SuiteRSA: the private key, sealed under content.importer
 	Pattern   masterkey.Pattern
 	Envelopes [][]byte    // of the generator, until it has loaded others: to publish the same again
 	Parts     []uint32    // numbers of the parts that wait
@@ -126,7 +127,7 @@ func (c *content) checkOpen() error {
 		open = new(openOrder)
 	}
 	active := c.openDigest() != (order.Digest{})
-	if (c.importer != nil) != (len(open.Importer) > 0) || len(c.parts) != len(open.Parts) || len(open.Sources) > 0 && len(open.Sources) != len(open.Parts) {
+	if (c.importer != nil) != (len(open.Importer) > 0) || c.importer == nil && len(open.Private) > 0 || len(c.parts) != len(open.Parts) || len(open.Sources) > 0 && len(open.Sources) != len(open.Parts) {
 		return fmt.Errorf("its importer key or its parts and its words disagree")
 	}
 	for _, part := range c.parts {

@@ -33,7 +33,7 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add(uint8(order.SuiteHPKE), uint32(1), uint32(0), []byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, suite uint8, unit, part uint32, sealed, signature []byte) {
 		e := order.Envelope{Suite: order.Suite(suite), Order: good.Order, Unit: unit, Part: part, Source: good.Source, Sealed: sealed, Signature: signature}
-		value, err := u.content.openEnvelope(&e, info)
+		value, err := u.content.openEnvelope(order.SuiteHPKE, &e, info)
 		switch {
 		case err != nil && !errors.Is(err, ErrEnvelope):
 			t.Fatalf("%v is no ErrEnvelope", err)

@@ -146,11 +146,11 @@ func TestAVerifiedOfAnEarlierPassActivatesNothing(t *testing.T) {
 func TestAnImporterKeyOfTheHostIsSealedNothing(t *testing.T) {
 	c := newCast(t, 2, 1)
 	s := c.begin(order.Init, nil).accept()
-	_, public, err := newImporter()
-	if err != nil {
+	var open openOrder
+	if _, err := newImporter(order.SuiteHPKE, &open); err != nil {
 		t.Fatal(err)
 	}
-	swapped := s.forged(s.evidence.Statements[0], func(ready *order.Statement) { ready.Importer = public })
+	swapped := s.forged(s.evidence.Statements[0], func(ready *order.Statement) { ready.Importer = open.Importer })
 	c.refused(3, order.ErrStatementSignature, generating(s.told(func(e *order.Evidence) { e.Statements[0] = swapped })))
 	c.refused(3, order.ErrStatementSignature, generating(s.told(func(e *order.Evidence) { e.Statements = append(e.Statements, swapped) })))
 }

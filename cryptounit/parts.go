@@ -101,7 +101,7 @@ func (c *content) takePart(record *order.Record, e *order.Envelope, oneCustodian
 	if err := e.VerifyAdministrator(info, list); err != nil {
 		return none, err
 	}
-	value, err := c.openEnvelope(e, info)
+	value, err := c.openEnvelope(record.Order.Suite, e, info)
 	if err != nil {
 		return none, err
 	}

@@ -1,11 +1,11 @@
 package cryptounit
 
 import (
-	"crypto/hpke"
 	"crypto/subtle"
 	"slices"
 	"testing"
 
+	"tumbler/cryptounit/importer"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -22,14 +22,14 @@ func parts(c *cast, kind order.Kind, count uint32) *story {
 func (s *story) part(n, number uint32, value []byte, custodian order.KeySigner) order.Envelope {
 	s.t.Helper()
 	target, _ := s.order.Unit(n)
-	var importer []byte
+	var key []byte
 	for i := range s.evidence.Statements {
 		said, err := s.evidence.Statements[i].Decode()
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		if said.Kind == order.Ready && said.Unit == n {
-			importer = said.Importer
+			key = said.Importer
 		}
 	}
 	source, err := order.SKIOf(custodian.Public())
@@ -37,21 +37,17 @@ func (s *story) part(n, number uint32, value []byte, custodian order.KeySigner) 
 		s.t.Fatal(err)
 	}
 	context := order.EnvelopeContext{
-		Cluster: s.cluster, Order: s.digest(), Source: source, Target: target.Identity, Importer: importer, Part: number,
+		Cluster: s.cluster, Order: s.digest(), Source: source, Target: target.Identity, Importer: key, Part: number,
 	}
 	info, err := context.Info()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	key, err := kem().NewPublicKey(importer)
+	sealed, err := importer.Seal(s.order.Suite, key, info, value)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	sealed, err := hpke.Seal(key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, value)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	e := order.Envelope{Suite: order.SuiteHPKE, Order: s.digest(), Unit: n, Part: number, Source: source, Sealed: sealed}
+	e := order.Envelope{Suite: s.order.Suite, Order: s.digest(), Unit: n, Part: number, Source: source, Sealed: sealed}
 	if err := e.SignAsAdministrator(info, custodian); err != nil {
 		s.t.Fatal(err)
 	}

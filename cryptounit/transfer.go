@@ -1,6 +1,7 @@
 package cryptounit
 
 import (
+	"tumbler/cryptounit/importer"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -127,7 +128,7 @@ func (c *content) sealAll(record *order.Record, value []byte, pattern masterkey.
 		if err != nil {
 			return err
 		}
-		key, err := kem().NewPublicKey(context.Importer)
+		key, err := importer.KEM().NewPublicKey(context.Importer)
 		if err != nil {
 			return refuse(ErrImporterKey, "of crypto unit %d: %v", n, err)
 		}
@@ -211,23 +212,8 @@ func (c *content) checkEnvelope(record *order.Record, e *order.Envelope, pattern
 	return info, e.VerifyUnit(info)
 }
 
-func (c *content) openEnvelope(e *order.Envelope, info []byte) ([]byte, error) {
-	if e.Suite != order.SuiteHPKE {
-		return nil, refuse(ErrEnvelope, "suite %d is unknown", e.Suite)
-	}
-	key, err := kem().NewPrivateKey(c.importer.bytes)
-	if err != nil {
-		return nil, err
-	}
-	value, err := openHPKE(key, info, e.Sealed)
-	if err != nil || len(value) != masterkey.Size {
-		return nil, refuse(ErrEnvelope, "%v", err)
-	}
-	return value, nil
-}
-
 func (c *content) receive(e *order.Envelope, info []byte, pattern masterkey.Pattern) error {
-	value, err := c.openEnvelope(e, info)
+	value, err := c.openEnvelope(order.SuiteHPKE, e, info)
 	if err != nil {
 		return err
 	}
@@ -249,6 +235,6 @@ func (c *content) load(value []byte, pattern masterkey.Pattern) error {
 	}
 	c.Registers, c.Open.Pattern = registers, pattern
 	c.importer, c.parts = nil, nil
-	c.Open.Importer, c.Open.Parts, c.Open.Sources = nil, nil, nil
+	c.Open.Importer, c.Open.Private, c.Open.Parts, c.Open.Sources = nil, nil, nil, nil
 	return nil
 }

@@ -193,7 +193,7 @@ func TestGuardsOfARotation(t *testing.T) {
 		refusal{"generated: no envelopes", w.forged(order.Generated, 3, nil), ErrEnvelopes},
 		refusal{"generated: the current key", w.forged(order.Generated, 3, func(s *order.Statement) { s.Pattern = rec.Order.Current }), ErrNewKeyIsCurrent},
 		refusal{"ready: said late, with another importer", w.forged(order.Ready, 1, func(s *order.Statement) {
-			s.Importer, s.Report = make([]byte, order.ImporterKeySize), &order.Report{Role: order.Operational, Registers: w.units[0].Status().Registers}
+			s.Importer, s.Report = make([]byte, order.SuiteHPKE.ImporterKeySize()), &order.Report{Role: order.Operational, Registers: w.units[0].Status().Registers}
 		}), ErrNotAwaited},
 		refusal{"approval: before there is a key", w.approval(order.StepActivate, Pattern{1}, digest), ErrApproval},
 		refusal{"fence: too early", &FenceUnit{Order: digest, Unit: 1}, ErrFenceNotAwaited},

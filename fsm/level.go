@@ -14,7 +14,9 @@ import (
 // Level 3: DisownStatement, and what brought a unit to its generation is kept.
 //
 // Level 4: Group; nothing is asked about a blob that was set aside.
-const FeatureLevel = 4
+//
+// Level 5: orders of the importer suites of smart cards.
+const FeatureLevel = 5
 
 // LevelOf is the feature level that a cluster must have before a command may be proposed.
 func LevelOf(kind Kind) uint32 {
@@ -29,14 +31,35 @@ func LevelOf(kind Kind) uint32 {
 	return levelGroup
 }
 
+// Level is the feature level that a cluster must have before this very command may be proposed: an order of an importer suite
+// that older releases do not know is none to them.
+func Level(command Command) uint32 {
+	needs := LevelOf(command.Kind())
+	submit, ok := command.(*SubmitOrder)
+	if !ok {
+		return needs
+	}
+	signed, err := order.DecodeSignedOrder(submit.Order)
+	if err != nil {
+		return needs
+	}
+	if o, err := signed.Decode(); err == nil && o.Suite != order.SuiteHPKE {
+		return max(needs, levelCards)
+	}
+	return needs
+}
+
 // allowed refuses a command of a level that the cluster does not have yet.
 func (t *tx) allowed(command Command) error {
 	level := t.control.cluster.FeatureLevel
-	if needs := LevelOf(command.Kind()); needs > max(level, 1) { // level 0: it is not founded yet
+	if needs := Level(command); needs > max(level, 1) { // level 0: it is not founded yet
 		return ErrFeatureLevel.with("%T needs level %d, the cluster's is %d until every member runs a release that knows it", command, needs, level)
 	}
 	return nil
 }
+
+// levelCards is where an order may name an importer suite of smart cards.
+const levelCards = 5
 
 // levelGroup is where commands share entries.
 const levelGroup = 4

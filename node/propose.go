@@ -26,9 +26,9 @@ func (r *replica) Propose(ctx context.Context, command fsm.Command) (fsm.Result,
 // ProposeTable is Propose for a command with a table beside it. A command above the cluster's feature level is refused here:
 // a member of an older release could not go on behind it.
 func (r *replica) ProposeTable(ctx context.Context, command fsm.Command, table []byte) (fsm.Result, error) {
-	if level := r.store.FeatureLevel(); fsm.LevelOf(command.Kind()) > max(level, firstLevel) {
+	if level := r.store.FeatureLevel(); fsm.Level(command) > max(level, firstLevel) {
 		return fsm.Result{}, &fsm.Refusal{Code: fsm.ErrFeatureLevel.Code,
-			Detail: fmt.Sprintf("the cluster is at level %d until every member runs a release that knows %T", level, command)}
+			Detail: fmt.Sprintf("%T needs level %d, the cluster is at %d until every member runs a release that knows it", command, fsm.Level(command), level)}
 	}
 	data, err := fsm.Encode(command, fsm.NewRequestID(r.store.AppliedIndex()))
 	if err != nil {

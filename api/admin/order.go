@@ -115,6 +115,9 @@ func parseAdministrators(list []byte, signatures [][]byte) (*order.SignedAdminis
 func orderOf(r fsm.Rotation, o *order.Order) *client.RotationOrder {
 	out := &client.RotationOrder{Digest: hexText(r.Order), Number: o.Number, Kind: o.Kind.String(), Policy: o.Policy.String(),
 		Commit: o.Commit.String(), Activate: o.Activate.String(), Retire: o.Retire.String(), KeyParts: int(o.Parts), NotAfter: o.NotAfter.UTC()}
+	if o.Parts > 0 {
+		out.Suite = o.Suite.String()
+	}
 	if o.Kind == order.Recover {
 		out.Source = o.Generator
 	} else {

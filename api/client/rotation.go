@@ -76,6 +76,7 @@ type RotationOrder struct {
 	Retire    string    `json:"retire,omitempty"`    // keep | destroy
 	Generator uint32    `json:"generator,omitempty"` // unit number; 0 with key parts
 	KeyParts  int       `json:"key_parts,omitempty"`
+	Suite     string    `json:"suite,omitempty"`  // how key parts travel: hpke | rsa-4096-oaep | ecdh-p521-aes-kw
 	Source    uint32    `json:"source,omitempty"` // of a recovery
 	NotAfter  time.Time `json:"not_after"`
 }

@@ -23,7 +23,7 @@ type Envelope struct {
 	// Source is the identity of the unit that sealed a whole key, or the
 	// key identifier of the administrator who sealed a part.
 	Source [32]byte
-	// Sealed is the HPKE encapsulated key and ciphertext.
+	// Sealed is the encapsulated key, if the suite has one, and the ciphertext.
 	Sealed []byte
 	// Signature is the source's over all of the above and the Info: Ed25519
 	// of a unit, or an administrator's Signature in DER for a part.
@@ -52,8 +52,8 @@ type wireContext struct {
 	Part     int64
 }
 
-// Info returns the HPKE info (RFC 9180, section 5.1): SHA-256 of the
-// canonical context.
+// Info returns SHA-256 of the canonical context: the HPKE info (RFC 9180,
+// section 5.1), and what the signature covers in every suite.
 func (c *EnvelopeContext) Info() ([]byte, error) {
 	der, err := encode(wireContext{c.Cluster[:], c.Order[:], c.Source[:], c.Target[:], c.Importer, sparse(c.Pattern[:]), int64(c.Part)})
 	if err != nil {
@@ -140,7 +140,7 @@ func (e *Envelope) VerifyAdministrator(info []byte, admins *Administrators) erro
 
 // Encode returns the canonical DER.
 func (e *Envelope) Encode() ([]byte, error) {
-	if len(e.Sealed) == 0 || len(e.Sealed) > MaxSealed || len(e.Signature) > 2*MaxSignature || e.Unit == 0 || e.Part > 3 || e.Suite != SuiteHPKE {
+	if !e.Suite.seals(len(e.Sealed)) || len(e.Signature) > 2*MaxSignature || e.Unit == 0 || e.Part > 3 || e.Part == 0 && e.Suite != SuiteHPKE {
 		return nil, fmt.Errorf("%w: envelope: its fields are out of range", ErrMalformed)
 	}
 	return encode(wireEnvelope{Format, int64(e.Suite), e.Order[:], int64(e.Unit), int64(e.Part), e.Source[:], e.Sealed, append([]byte{}, e.Signature...)})

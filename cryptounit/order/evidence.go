@@ -128,6 +128,9 @@ func (r *Record) AddStatement(s *Statement) error {
 	if _, ok := r.Order.Unit(s.Unit); !ok {
 		return fmt.Errorf("%w: a statement of unit %d, which the order does not name", ErrForeignEvidence, s.Unit)
 	}
+	if s.Kind == Ready && len(s.Importer) != r.Order.Suite.ImporterKeySize() {
+		return fmt.Errorf("%w: the importer key of unit %d is not of suite %v, which the order names", ErrForeignEvidence, s.Unit, r.Order.Suite)
+	}
 	r.Statements = append(r.Statements, s)
 	return nil
 }

@@ -227,3 +227,28 @@ func TestABlobIsSettledOnce(t *testing.T) {
 		t.Errorf("settled %v", record.Settled)
 	}
 }
+
+// TestAnImporterKeyIsOfTheOrdersSuite: no unit has another suite than what the quorum signed.
+func TestAnImporterKeyIsOfTheOrdersSuite(t *testing.T) {
+	for _, ordered := range []order.Suite{order.SuiteHPKE, order.SuiteRSA, order.SuiteECDH} {
+		o := newOrder(t, order.Rotate)
+		o.Generator, o.Parts, o.Commit, o.Activate, o.Suite = 0, 2, order.Signed, order.Signed, ordered
+		r := newRecord(t, o)
+		for _, made := range []order.Suite{order.SuiteHPKE, order.SuiteRSA, order.SuiteECDH} {
+			s := newStatement(t, order.Ready, 2)
+			s.Order, s.Importer = r.Digest, s.Importer[:made.ImporterKeySize()]
+			if err := r.AddStatement(s); (err == nil) != (made == ordered) || err != nil && !errors.Is(err, order.ErrForeignEvidence) {
+				t.Errorf("an importer key of %v under an order of %v: %v", made, ordered, err)
+			}
+		}
+	}
+}
+
+// TestOnlyOneSuiteIsPostQuantum: what users are told.
+func TestOnlyOneSuiteIsPostQuantum(t *testing.T) {
+	for s := range order.Suite(5) {
+		if s.PostQuantum() != (s == order.SuiteHPKE) || (s.ImporterKeySize() > 0) != (s >= 1 && s <= 3) {
+			t.Errorf("%v: post-quantum %v, importer keys of %d bytes", s, s.PostQuantum(), s.ImporterKeySize())
+		}
+	}
+}

@@ -200,7 +200,7 @@ func rotateDigest(t testing.TB) order.Digest {
 }
 
 func importerKey(unit uint32) []byte {
-	key := make([]byte, order.ImporterKeySize)
+	key := make([]byte, order.SuiteHPKE.ImporterKeySize())
 	for i := range key {
 		key[i] = byte(i) ^ byte(unit)
 	}
@@ -320,4 +320,16 @@ func newPartReply(t testing.TB) *order.PartReply {
 func signedPartReply(t testing.TB, p *order.PartReply) *order.SignedPartReply {
 	t.Helper()
 	return must(order.SignPartReply(p, identity(p.Unit), signAs(p.Unit)))(t)
+}
+
+// newCardPart is Ada's part 1 for unit 2, from a smart card.
+func newCardPart(t testing.TB, suite order.Suite) *order.Envelope {
+	t.Helper()
+	e := newPart(t)
+	size := map[order.Suite]int{order.SuiteRSA: 512, order.SuiteECDH: 173}
+	e.Suite, e.Sealed = suite, e.Sealed[:size[suite]]
+	if err := e.SignAsAdministrator(must(partContext(t).Info())(t), people(t)[0]); err != nil {
+		t.Fatal(err)
+	}
+	return e
 }

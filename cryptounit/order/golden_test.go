@@ -95,6 +95,15 @@ func vectors(t testing.TB) []vector {
 	parts := newOrder(t, order.Init)
 	parts.Generator, parts.Parts, parts.Commit, parts.Activate = 0, 3, order.Signed, order.Signed
 	vs = append(vs, vector{"order", "init-parts", parts, nil})
+	for _, suite := range []order.Suite{order.SuiteRSA, order.SuiteECDH} {
+		o := *parts
+		o.Suite = suite
+		ready := newStatement(t, order.Ready, 2)
+		ready.Importer = ready.Importer[:suite.ImporterKeySize()]
+		part := newCardPart(t, suite)
+		vs = append(vs, vector{"order", "init-parts-" + suite.String(), &o, nil}, vector{"statement", "ready-" + suite.String(), ready, nil},
+			vector{"envelope", "part-" + suite.String(), part, part.Digest})
+	}
 	for _, kind := range statementKinds() {
 		s := newStatement(t, kind, 2)
 		if kind == order.Generated {

@@ -184,6 +184,9 @@ func tell(t testing.TB, r *order.Record, words []string) {
 	default: // KIND UNITS [PATTERN]
 		for _, unit := range unitsOf(t, arg(1)) {
 			s := &order.Statement{Kind: kindOf(t, words[0]), Unit: unit}
+			if s.Kind == order.Ready {
+				s.Importer = importerKey(unit)
+			}
 			if len(words) > 2 {
 				s.Pattern = patternOf(words[2][0])
 			}

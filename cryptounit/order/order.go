@@ -98,13 +98,6 @@ func (r Retirement) String() string {
 	return fmt.Sprintf("Retirement(%d)", uint8(r))
 }
 
-// Suite is how a key travels to a unit's importer key.
-type Suite uint8
-
-// SuiteHPKE is HPKE base mode (RFC 9180) with ML-KEM-768 + X25519,
-// HKDF-SHA256 and AES-256-GCM. The number is forever.
-const SuiteHPKE Suite = 1
-
 // UnitRef names one crypto unit in an order.
 type UnitRef struct {
 	Number   uint32

@@ -47,8 +47,11 @@ func (o *Order) Check() error {
 	if o.Retire != Keep && o.Retire != Destroy {
 		return invalid("retire %d is unknown", o.Retire)
 	}
-	if o.Suite != SuiteHPKE {
+	if !o.Suite.known() {
 		return invalid("importer suite %d is unknown", o.Suite)
+	}
+	if o.Suite != SuiteHPKE && o.Parts == 0 {
+		return invalid("importer suite %v is for key parts on smart cards alone", o.Suite)
 	}
 	if len(o.Units) == 0 {
 		return invalid("it names no units")

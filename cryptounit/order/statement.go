@@ -35,10 +35,6 @@ func (k StatementKind) String() string {
 	return statementNames[k]
 }
 
-// ImporterKeySize is the size in bytes of an importer key of SuiteHPKE: an
-// ML-KEM-768 encapsulation key and an X25519 public key.
-const ImporterKeySize = 1184 + 32
-
 // Report is what a unit says of itself.
 type Report struct {
 	Role      Role
@@ -110,7 +106,7 @@ func (s *Statement) Check() error {
 	if (s.Kind == ReportOnly) != s.Order.IsZero() {
 		return fmt.Errorf("%w: statement: %v names no order, or a report names one", ErrMalformed, s.Kind)
 	}
-	if len(s.Importer) > 0 && len(s.Importer) != ImporterKeySize {
+	if n := len(s.Importer); n > 0 && n != SuiteHPKE.ImporterKeySize() && n != SuiteRSA.ImporterKeySize() && n != SuiteECDH.ImporterKeySize() {
 		return fmt.Errorf("%w: statement: the importer key has %d bytes", ErrMalformed, len(s.Importer))
 	}
 	if s.Report != nil {

@@ -64,7 +64,7 @@ func TestTheBoundaryIsTheStandardLibrary(t *testing.T) {
 	}
 	got := strings.Fields(string(out))
 	slices.Sort(got)
-	want := []string{"tumbler/cryptounit", "tumbler/cryptounit/masterkey", "tumbler/cryptounit/order", "tumbler/holdpoint"}
+	want := []string{"tumbler/cryptounit", "tumbler/cryptounit/importer", "tumbler/cryptounit/masterkey", "tumbler/cryptounit/order", "tumbler/holdpoint"}
 	if !slices.Equal(got, want) {
 		t.Errorf("cryptounit is built of %v, not of %v and the standard library alone", got, want)
 	}
