@@ -20,7 +20,8 @@ import (
 func main() {
 	seeds := flag.Uint64("seeds", 10000, "how many seeds to run")
 	first := flag.Uint64("seed", 1, "the first of them")
-	step := flag.Uint64("step", 1, "")
+	step := flag.Uint64("step", 1, "take each so manieth of them")
+	storm := flag.Bool("storm", false, "worlds that last three times as long, with three times the share of faults")
 	trace := flag.String("replay", "", "a file that shrinking wrote: run that alone")
 	kept := flag.String("failures", "bin", "the folder for the shrunk traces of the first failures")
 	small := flag.Bool("shrink", true, "shrink the traces of failures")
@@ -33,7 +34,7 @@ func main() {
 		fmt.Println(err)
 		return
 	}
-	out, failures, err := run(*first, *seeds, *step, os.Stderr)
+	out, failures, err := run(*first, *seeds, *step, *storm, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sim:", err)
 	}
@@ -56,6 +57,7 @@ type outcome struct {
 	First      uint64         `json:"first_seed"`
 	Seeds      uint64         `json:"seeds"`
 	Hostile    uint64         `json:"hostile_seeds"`
+	Storm      bool           `json:"storm,omitempty"`
 	Events     int            `json:"events"`
 	Faults     int            `json:"faults"`
 	ByKind     map[string]int `json:"by_kind"`
@@ -68,17 +70,17 @@ type outcome struct {
 }
 
 // run runs seeds on every core.
-func run(first, seeds, step uint64, told *os.File) (out outcome, failures []failure, err error) {
+func run(first, seeds, step uint64, storm bool, told *os.File) (out outcome, failures []failure, err error) {
 	began := time.Now()
 	debug.SetGCPercent(400)
-	out = outcome{First: first, Seeds: seeds, ByKind: map[string]int{}}
+	out = outcome{First: first, Seeds: seeds, Storm: storm, ByKind: map[string]int{}}
 	next := make(chan uint64)
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	for range runtime.NumCPU() {
 		group.Go(func() {
 			for seed := range next {
-				ran, failed := runSeed(seed)
+				ran, failed := runSeed(seed, storm)
 				mu.Lock()
 				out.add(ran)
 				if seed%hostileSeeds == 0 {
@@ -174,18 +176,21 @@ func worldOf(seed uint64, dice *rand.Rand) (w *world, faults float64, err error)
 }
 
 // runSeed runs one seed from its first event to its rest.
-func runSeed(seed uint64) (r ran, err error) {
+func runSeed(seed uint64, storm bool) (r ran, err error) {
 	dice := rand.New(rand.NewPCG(seed, 0x7462))
 	w, faults, err := worldOf(seed, dice)
 	if err != nil {
 		return r, err
 	}
-	return w.draws(dice, faults)
+	most := 50 + dice.IntN(130)
+	if storm {
+		most, faults = 3*most, 3*faults
+	}
+	return w.draws(dice, most, faults)
 }
 
-// draws has what the dice say happen, and then has the world come to rest.
-func (w *world) draws(dice *rand.Rand, faults float64) (ran, error) {
-	most := 50 + dice.IntN(130)
+// draws has as many events happen as most, which the dice choose, and then has the world come to rest.
+func (w *world) draws(dice *rand.Rand, most int, faults float64) (ran, error) {
 	if w.liars != nil {
 		faults = 0.02
 	}

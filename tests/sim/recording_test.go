@@ -27,7 +27,7 @@ func recorded(t *testing.T, seed uint64, faults float64) (model.Trace, bool) {
 		return model.Trace{}, false
 	}
 	w.recording = recording
-	if _, err := w.draws(dice, min(most, faults)); err != nil {
+	if _, err := w.draws(dice, 50+dice.IntN(130), min(most, faults)); err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
 	if recording.empty() {

@@ -12,7 +12,7 @@ func TestTheRotationUnderEveryFault(t *testing.T) {
 	if raceEnabled { // it costs ten times as much
 		seeds = 10
 	}
-	out, _, err := run(1, seeds, 1, os.Stderr)
+	out, _, err := run(1, seeds, 1, false, os.Stderr)
 	if err != nil || out.Violations > 0 {
 		t.Fatalf("%d violations, of seeds %v: %v", out.Violations, out.Failed, err)
 	}
@@ -24,11 +24,11 @@ func TestTheRotationUnderEveryFault(t *testing.T) {
 // TestASeedReplays: the same seed does the same, and so does the list of its events.
 func TestASeedReplays(t *testing.T) {
 	for seed := uint64(100); seed < 104; seed++ {
-		first, err := runSeed(seed)
+		first, err := runSeed(seed, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := runSeed(seed)
+		again, err := runSeed(seed, false)
 		if err != nil {
 			t.Fatal(err)
 		}
