@@ -63,7 +63,14 @@ func decode(der []byte, wire any, what string) error {
 }
 
 // canonical refuses der if value re-encodes to anything else.
-func canonical(der []byte, what string, again func() ([]byte, error)) error {
+func canonical(der []byte, what string, again func() ([]byte, error)) (err error) {
+	if provedOnce("canonical "+what, func() bool { err = recoded(der, what, again); return err == nil }, der) {
+		return nil
+	}
+	return err
+}
+
+func recoded(der []byte, what string, again func() ([]byte, error)) error {
 	same, err := again()
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrMalformed, what, err)

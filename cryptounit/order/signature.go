@@ -110,7 +110,7 @@ func sign(signer Signer, domain string, der []byte) (Signature, error) {
 	}
 	digest := sha512.Sum512(message)
 	good := func() bool { return ecdsa.VerifyASN1(signer.Public(), digest[:], low) }
-	if !verifiedOnce(spki, digest[:], low, good) {
+	if !provedOnce("ECDSA", good, spki, digest[:], low) {
 		return Signature{}, fmt.Errorf("%w: what was asked to sign gave one that its own public key does not verify", ErrInvalidSignature)
 	}
 	return Signature{ECDSAP521SHA512, ski, low}, nil
@@ -143,7 +143,7 @@ func (s Signature) verify(admin Administrator, domain string, der []byte) error 
 	}
 	digest := sha512.Sum512(signedBytes(domain, der))
 	good := func() bool { return ecdsa.VerifyASN1(key, digest[:], s.Bytes) }
-	if string(low) != string(s.Bytes) || !verifiedOnce(admin.Key, digest[:], s.Bytes, good) {
+	if string(low) != string(s.Bytes) || !provedOnce("ECDSA", good, admin.Key, digest[:], s.Bytes) {
 		return fmt.Errorf("%w: by %q", ErrInvalidSignature, admin.Name)
 	}
 	return nil

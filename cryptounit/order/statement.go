@@ -207,7 +207,7 @@ func (s *SignedStatement) Verify(identity Identity) (*Statement, error) {
 	}
 	signed := signedBytes("statement/"+statement.Kind.String(), s.Statement)
 	good := func() bool { return ed25519.Verify(identity[:], signed, s.Signature[:]) }
-	if s.Identity != identity || !verifiedOnce(identity[:], signed, s.Signature[:], good) {
+	if s.Identity != identity || !provedOnce("Ed25519", good, identity[:], signed, s.Signature[:]) {
 		return nil, fmt.Errorf("%w: unit %d, %v", ErrStatementSignature, statement.Unit, statement.Kind)
 	}
 	return statement, nil

@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// TestVerifiedOnce: what was good once is not verified again, and vouches for nothing that differs in any part, nor for
+// TestProvedOnce: what was good once is not verified again, and vouches for nothing that differs in any part, nor for
 // parts of other lengths that make the same bytes; what was not good is verified each time.
-func TestVerifiedOnce(t *testing.T) {
+func TestProvedOnce(t *testing.T) {
 	var key, message, signature [32]byte
 	rand.Read(key[:])
 	rand.Read(message[:])
 	rand.Read(signature[:])
 	asked := func(key, message, signature []byte, good bool) (answer, verified bool) {
-		answer = verifiedOnce(key, message, signature, func() bool { verified = true; return good })
+		answer = provedOnce("signature", func() bool { verified = true; return good }, key, message, signature)
 		return answer, verified
 	}
 	if answer, verified := asked(key[:], message[:], signature[:], false); answer || !verified {
@@ -41,12 +41,12 @@ func TestVerifiedOnce(t *testing.T) {
 	}
 }
 
-// TestVerifiedIsBounded: the memory of good signatures has an end.
-func TestVerifiedIsBounded(t *testing.T) {
-	for i := range uint64(2*mostVerified + 1) {
-		verifiedOnce(nil, binary.BigEndian.AppendUint64(nil, i), nil, func() bool { return true })
+// TestProvedIsBounded: the memory of good signatures has an end.
+func TestProvedIsBounded(t *testing.T) {
+	for i := range uint64(2*mostProved + 1) {
+		provedOnce("number", func() bool { return true }, binary.BigEndian.AppendUint64(nil, i))
 	}
-	if n := len(verified.good); n == 0 || n > mostVerified {
-		t.Errorf("%d signatures are remembered, want 1 to %d", n, mostVerified)
+	if n := len(proved.good); n == 0 || n > mostProved {
+		t.Errorf("%d are remembered, want 1 to %d", n, mostProved)
 	}
 }
