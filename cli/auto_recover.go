@@ -25,7 +25,7 @@ func autoRecoverCommand(s Streams) *urfave.Command {
 		Description: "A quorum's signatures start it; one unit seals the key for the others, which load, commit and activate it. Ctrl-C ends\n" +
 			"the command and leaves the recovery going. Run again while one is under way, it shows that one and signs nothing.\n\n" +
 			"Examples:\n   tumbler tke auto-recover\n   tumbler tke auto-recover --units 6 --source 4",
-		Flags: signFlags(
+		Flags: orderFlags(
 			text("units", "CRYPTO UNIT `NUM`s to give the key to, separated by spaces or commas; else all whose register is Empty"),
 			text("source", "CRYPTO UNIT `NUM` that seals the key; else the lowest-numbered recovery unit that holds it, or else any"),
 			&urfave.BoolFlag{Name: "detach", Usage: "return as soon as the recovery is accepted"},
@@ -75,7 +75,7 @@ func autoRecover(ctx context.Context, i *invocation) error {
 		}
 		o.Subject.Pattern = o.Current
 		digest, err := i.signAndSubmit(ctx, admin, folder, c, o)
-		if err != nil {
+		if err != nil || digest == "" {
 			return err
 		}
 		i.say("Master key recovery started: from crypto unit %d to %s.", o.Generator, numbers(numbersOf(o.Subject.Units)))

@@ -21,7 +21,7 @@ func autoRotateCommand(s Streams) *urfave.Command {
 			"leaves the rotation going. Run again while a rotation is under way, it shows that one and signs nothing.\n\n" +
 			"Examples:\n   tumbler tke auto-mk-rotate\n   tumbler tke auto-mk-rotate --policy online --keynum 1,2\n" +
 			"   tumbler tke auto-mk-rotate --hold\n   tumbler tke auto-mk-rotate --dry-run",
-		Flags: signFlags(
+		Flags: orderFlags(
 			text("policy", "`POLICY` documented (the default: creating and importing keys is refused meanwhile) or online (it is served)"),
 			text("retire", "what recovery units do with the former master key: `HOW` keep (the default: it opens old backups) or destroy"),
 			&urfave.BoolFlag{Name: "hold", Usage: "stop before activation, until `tumbler tke rotation activate` signs it"},
@@ -55,7 +55,7 @@ func autoRotate(ctx context.Context, i *invocation) error {
 			return i.resume(ctx, admin, c.Open)
 		}
 		digest, err := i.submitRotation(ctx, admin, c, policy, retire)
-		if err != nil {
+		if err != nil || digest == "" {
 			return err
 		}
 		i.say(saidStarted)
@@ -105,7 +105,8 @@ func (i *invocation) followToEnd(ctx context.Context, admin *client.Client, dige
 	return i.ended(status)
 }
 
-// submitRotation makes the order of what the cluster proposes and this workstation knows, signs it and hands it in.
+// submitRotation makes the order of what the cluster proposes and this workstation knows, signs it and hands it in, or
+// writes it to a file: "".
 func (i *invocation) submitRotation(ctx context.Context, admin *client.Client, c client.OrderContext, policy order.Policy, retire order.Retirement) (string, error) {
 	if c.CurrentPattern == "" || len(c.Administrators) == 0 {
 		return "", errors.New("the instance has no master key yet: `tumbler tke auto-init` makes the first one")

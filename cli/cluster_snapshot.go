@@ -54,7 +54,7 @@ func snapshotCommands(s Streams) *urfave.Command {
 					text("config", "configuration `FILE` of the new node [$TUMBLER_CONFIG]"),
 					text("unit-file", "take the crypto unit's sealed file from this `FILE`, unit.sealed or a later archive, rather than from the archive: it may hold the state's master key as a retired one"),
 					text("sealing-key", "`FILE` with the key that sealed the crypto unit's file; else a line of sealing.key_file"),
-					text("order", "write the order to this new `FILE`, to be signed on other machines (`tke order-sign`), and wait for FILE.signed"),
+					text("order", "write the order to this new `FILE`, to be signed on other machines (`tke order sign`), and wait for FILE.signed"),
 					yesFlag("the former cluster is lost, and what came after the archive with it"),
 				}, keyFlags(), outputFlags(), folderFlags()),
 				Action: action(s, snapshotRestore),

@@ -72,6 +72,9 @@ func signFlags(more ...urfave.Flag) []urfave.Flag {
 	return join(more, keyFlags(), outputFlags(), connectionFlags(), folderFlags())
 }
 
+// orderFlags are those of commands whose signatures may be made on other workstations.
+func orderFlags(more ...urfave.Flag) []urfave.Flag { return signFlags(join(more, orderFileFlags())...) }
+
 // keyFlags choose signature keys.
 func keyFlags() []urfave.Flag {
 	return []urfave.Flag{

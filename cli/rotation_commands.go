@@ -35,7 +35,7 @@ func rotationCommands(s Streams) *urfave.Command {
 				Usage: "sign the activation of a rotation that --hold stopped at rewrapped",
 				Description: "One administrator's signature is needed.\n\n" +
 					"Example:\n   tumbler tke rotation activate --keynum 1",
-				Flags:  signFlags(),
+				Flags:  orderFlags(),
 				Action: action(s, rotationActivate),
 			},
 			{
@@ -43,7 +43,7 @@ func rotationCommands(s Streams) *urfave.Command {
 				Usage: "cancel the rotation under way: the current master key stays, and no key changes",
 				Description: "One administrator's signature is needed. After activation nothing can be cancelled.\n\n" +
 					"Example:\n   tumbler tke rotation cancel --keynum 1 --yes",
-				Flags:  signFlags(yesFlag("the rotation is cancelled"), &urfave.BoolFlag{Name: "detach", Usage: "return as soon as the cancel is accepted"}),
+				Flags:  orderFlags(yesFlag("the rotation is cancelled"), &urfave.BoolFlag{Name: "detach", Usage: "return as soon as the cancel is accepted"}),
 				Action: action(s, rotationCancel),
 			},
 			{
@@ -52,7 +52,7 @@ func rotationCommands(s Streams) *urfave.Command {
 				Description: "A quorum's signatures are needed. The keys of these blobs answer with an error until an import of the same\n" +
 					"bytes brings them back, or a purge removes them.\n\n" +
 					"Example:\n   tumbler tke rotation settle --keynum 1,2 --yes",
-				Flags:  signFlags(yesFlag("the blobs are set aside")),
+				Flags:  orderFlags(yesFlag("the blobs are set aside")),
 				Action: action(s, rotationSettle),
 			},
 			{

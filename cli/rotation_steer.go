@@ -49,43 +49,11 @@ func rotationActivate(ctx context.Context, i *invocation) error {
 			return fmt.Errorf("the new pattern: %w", err)
 		}
 		i.say("Order %d makes the master key %s the current one.", o.Number, approval.Pattern)
-		list, err := administrators(c)
-		if err != nil {
-			return err
-		}
-		keys, err := i.quorum(folder, publicKeys(list), 1)
-		if err != nil {
-			return err
-		}
-		if err := approve(ctx, admin, approval, keys); err != nil {
+		if handedIn, err := i.approve(ctx, admin, folder, c, approval); err != nil || !handedIn {
 			return err
 		}
 		return i.followToEnd(ctx, admin, c.Open.Digest)
 	})
-}
-
-func approve(ctx context.Context, admin *client.Client, approval order.Approval, keys []signatureKey) error {
-	signed, err := signedApproval(approval, keys)
-	if err != nil {
-		return err
-	}
-	_, err = admin.Approve(ctx, approval.Order.String(), signed)
-	return err
-}
-
-// signedApproval gives the DER.
-func signedApproval(approval order.Approval, keys []signatureKey) ([]byte, error) {
-	der, err := approval.Encode()
-	if err != nil {
-		return nil, err
-	}
-	signed := order.SignedApproval{Approval: der}
-	for _, key := range keys {
-		if err := signed.Sign(key); err != nil {
-			return nil, err
-		}
-	}
-	return signed.Encode()
 }
 
 func rotationCancel(ctx context.Context, i *invocation) error {
@@ -110,7 +78,7 @@ func rotationCancel(ctx context.Context, i *invocation) error {
 				return err
 			}
 			cancel.Subject = order.Subject{Order: signed.Digest(), OrderNumber: open.Number}
-			if _, err := i.signAndSubmit(ctx, admin, folder, c, cancel); err != nil {
+			if digest, err := i.signAndSubmit(ctx, admin, folder, c, cancel); err != nil || digest == "" {
 				return err
 			}
 		}
@@ -171,7 +139,7 @@ func rotationSettle(ctx context.Context, i *invocation) error {
 			return err
 		}
 		settle.Subject = order.Subject{Order: signed.Digest(), OrderNumber: open.Number, Blobs: blobs}
-		if _, err := i.signAndSubmit(ctx, admin, folder, c, settle); err != nil {
+		if digest, err := i.signAndSubmit(ctx, admin, folder, c, settle); err != nil || digest == "" {
 			return err
 		}
 		return i.followToEnd(ctx, admin, c.Open.Digest)

@@ -20,6 +20,8 @@ import (
 const (
 	returnNoAdministrator = 32 // with reason 32
 	returnExists          = 256
+	returnTooFew          = 208
+	returnCounter         = 163
 	returnTooMany         = 261
 	returnThreshold       = 209 // with reason 57, 58 (above the number of administrators) or 66 (a removal goes below it)
 )
@@ -45,7 +47,7 @@ func administratorCommands(s Streams) []*urfave.Command {
 			Usage: "add an administrator to every crypto unit of the instance",
 			Description: "The signature threshold of the present administrators sign. A unit that is down takes the list up when it is back.\n\n" +
 				"Example:\n   tumbler tke cryptounit-admin-add --administrator 4 --keynum 1,2",
-			Flags:  signFlags(text("administrator", "`KEYNUM` of the signature key of the administrator to add")),
+			Flags:  orderFlags(text("administrator", "`KEYNUM` of the signature key of the administrator to add")),
 			Action: action(s, administratorAdd),
 		},
 		{
@@ -53,7 +55,7 @@ func administratorCommands(s Streams) []*urfave.Command {
 			Usage: "take an administrator, whose key is lost or who has left, away from every crypto unit of the instance",
 			Description: "The revocation threshold of the present administrators sign; the one that goes need not.\n\n" +
 				"Example:\n   tumbler tke cryptounit-admin-rm --administrator Bob --keynum 1,3 --yes",
-			Flags: signFlags(text("administrator", "`NAME` of the administrator to take away, or the first 8 digits or more of the SUBJECT KEY IDENTIFIER"),
+			Flags: orderFlags(text("administrator", "`NAME` of the administrator to take away, or the first 8 digits or more of the SUBJECT KEY IDENTIFIER"),
 				yesFlag("the administrator is taken away")),
 			Action: action(s, administratorRemove),
 		},
@@ -62,7 +64,7 @@ func administratorCommands(s Streams) []*urfave.Command {
 			Usage: "set the signature thresholds of every crypto unit of the instance",
 			Description: "The present signature threshold of administrators sign.\n\n" +
 				"Example:\n   tumbler tke cryptounit-thrhld-set --signature-threshold 2 --revocation-threshold 2 --keynum 1,2",
-			Flags: signFlags(text("signature-threshold", "how many administrators sign an order: `NUMBER` from 1 to 8, at least 2 for dual control"),
+			Flags: orderFlags(text("signature-threshold", "how many administrators sign an order: `NUMBER` from 1 to 8, at least 2 for dual control"),
 				text("revocation-threshold", "how many sign to take an administrator away: `NUMBER` from 1 to 8, at least 2 for dual control")),
 			Action: action(s, thresholdSet),
 		},
@@ -192,21 +194,28 @@ func (i *invocation) changeAdministrators(ctx context.Context, said string, chan
 			return i.done(list, "The crypto units have these administrators and thresholds already.")
 		}
 		digest, err := i.signAndSubmit(ctx, admin, folder, c, o)
-		if err != nil {
+		if err != nil || digest == "" {
 			return err
 		}
-		// Receipts of earlier orders are checked against the list that signed them.
-		if err := folder.ReplaceAdministrators(o.Instance, list, o.Number); err != nil {
-			return err
-		}
-		late, err := lateUnits(ctx, admin, o, func(r *order.Report) bool { return bytes.Equal(r.Administrators, o.Subject.Administrators) })
-		if err != nil {
-			return err
-		}
-		return i.result(map[string]any{"digest": digest, "late": late}, func(w io.Writer) {
-			showLate(w, late)
-			line(w, "OK\n%s", said)
-		})
+		return i.finishAdministrators(ctx, admin, folder, o, list, digest, said)
+	})
+}
+
+// finishAdministrators remembers a list that an order set, and waits for the units that answer.
+func (i *invocation) finishAdministrators(
+	ctx context.Context, admin *client.Client, folder *workstation.Folder, o order.Order, list *order.Administrators, digest, said string,
+) error {
+	// Receipts of earlier orders are checked against the list that signed them.
+	if err := folder.ReplaceAdministrators(o.Instance, list, o.Number); err != nil {
+		return err
+	}
+	late, err := lateUnits(ctx, admin, o, func(r *order.Report) bool { return bytes.Equal(r.Administrators, o.Subject.Administrators) })
+	if err != nil {
+		return err
+	}
+	return i.result(map[string]any{"digest": digest, "late": late}, func(w io.Writer) {
+		showLate(w, late)
+		line(w, "OK\n%s", said)
 	})
 }
 

@@ -16,7 +16,7 @@ func tkeCommands(s Streams) *urfave.Command {
 			unitCommands(s),
 			administratorCommands(s),
 			[]*urfave.Command{autoInitCommand(s), autoRotateCommand(s), autoRecoverCommand(s), enrolCommand(s), unenrolCommand(s), zeroizeCommand(s),
-				rotationCommands(s), retiredCommands(s), orderSignCommand(s)},
+				rotationCommands(s), retiredCommands(s), orderCommands(s)},
 		),
 	}
 }

@@ -26,7 +26,7 @@ func enrolCommand(s Streams) *urfave.Command {
 		Description: "A quorum's signatures are needed. Each unit takes cluster, instance and administrators from the order; the master\n" +
 			"key comes with `tumbler tke auto-recover`. Run again after it was interrupted, it goes on where it was.\n\n" +
 			"Example:\n   tumbler tke enrol --units 6 --fingerprints fingerprints.txt",
-		Flags: signFlags(
+		Flags: orderFlags(
 			text("units", "CRYPTO UNIT `NUM`s, separated by spaces or commas; else all that are not enrolled"),
 			text(flagFingerprints, "compare the units with this `FILE`: a line `NUM FINGERPRINT` each"),
 			yesFlag("the fingerprints of the units are right"),
@@ -79,7 +79,7 @@ func enrol(ctx context.Context, i *invocation) error {
 			return err
 		}
 		changed := unitsChanged{Units: numbersOf(o.Subject.Units)}
-		if changed.Digest, err = i.signAndSubmit(ctx, admin, folder, c, o); err != nil {
+		if changed.Digest, err = i.signAndSubmit(ctx, admin, folder, c, o); err != nil || changed.Digest == "" {
 			return err
 		}
 		return i.finishEnrol(ctx, admin, changed, c)

@@ -34,7 +34,7 @@ func retiredCommands(s Streams) *urfave.Command {
 					"destroys its copy when it is back.\n\n" +
 					"Example:\n   tumbler tke retired destroy 84a639a9 --keynum 1,2 --yes",
 				ArgsUsage: "PATTERN",
-				Flags:     signFlags(yesFlag("the key is destroyed")),
+				Flags:     orderFlags(yesFlag("the key is destroyed")),
 				Action:    action(s, retiredDestroy),
 			},
 		},
@@ -155,19 +155,23 @@ func (i *invocation) destroyRetired(ctx context.Context, admin *client.Client, f
 		if err := i.checkKnown(folder, c); err != nil {
 			return err
 		}
-		if _, err := i.signAndSubmit(ctx, admin, folder, c, o); err != nil {
+		if digest, err := i.signAndSubmit(ctx, admin, folder, c, o); err != nil || digest == "" {
 			return err
 		}
 	}
-	late := key.Units
-	err = await(ctx, lateWait, func() (string, error) {
+	return i.finishDestroyed(ctx, admin, key.Pattern, key.Units)
+}
+
+// finishDestroyed waits until no unit that answers keeps a former master key any more.
+func (i *invocation) finishDestroyed(ctx context.Context, admin *client.Client, pattern string, late []uint32) error {
+	err := await(ctx, lateWait, func() (string, error) {
 		status, err := admin.Status(ctx)
 		if err != nil {
 			return "", err
 		}
 		late = []uint32{}
 		for _, k := range status.Retired {
-			if k.Pattern == key.Pattern {
+			if k.Pattern == pattern {
 				late = k.Units
 				return "late", nil
 			}
@@ -177,7 +181,7 @@ func (i *invocation) destroyRetired(ctx context.Context, admin *client.Client, f
 	if err != nil && (len(late) == 0 || ctx.Err() != nil) {
 		return err
 	}
-	return i.result(map[string]any{"pattern": key.Pattern, "late": late}, func(w io.Writer) {
+	return i.result(map[string]any{"pattern": pattern, "late": late}, func(w io.Writer) {
 		showLate(w, late)
 		line(w, "OK")
 		if len(late) == 0 {

@@ -21,7 +21,7 @@ func unenrolCommand(s Streams) *urfave.Command {
 		Description: "A quorum's signatures are needed. Rotations go on without the units, whose next master key they never learn; a node\n" +
 			"that runs says so and ends. Rotate the master key afterwards if a unit is in other hands.\n\n" +
 			"Example:\n   tumbler tke unenrol --units 5 --yes",
-		Flags:  signFlags(text("units", "CRYPTO UNIT `NUM`s, separated by spaces or commas"), yesFlag("the units are removed")),
+		Flags:  orderFlags(text("units", "CRYPTO UNIT `NUM`s, separated by spaces or commas"), yesFlag("the units are removed")),
 		Action: action(s, unenrol),
 	}
 }
@@ -56,7 +56,7 @@ func unenrol(ctx context.Context, i *invocation) error {
 				return err
 			}
 			o.Subject.Units = left
-			if changed.Digest, err = i.signAndSubmit(ctx, admin, folder, c, o); err != nil {
+			if changed.Digest, err = i.signAndSubmit(ctx, admin, folder, c, o); err != nil || changed.Digest == "" {
 				return err
 			}
 		}

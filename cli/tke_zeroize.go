@@ -24,13 +24,17 @@ func zeroizeCommand(s Streams) *urfave.Command {
 			"mode none. The last unit that holds the master key is cleared only if --destroy-master-key names that key.\n\n" +
 			"A unit that was rolled back ends its node: start that with `tumbler node run --stand-by` first.\n\n" +
 			"Example:\n   tumbler tke cryptounit-zeroize --units 5",
-		Flags: signFlags(
+		Flags: orderFlags(
 			text("units", "CRYPTO UNIT `NUM`s, separated by spaces or commas"),
-			text("destroy-master-key", "verification `PATTERN` of the instance's master key: it may go, and every key with it"),
+			destroyFlag(),
 			yesFlag("the units are zeroized"),
 		),
 		Action: action(s, zeroize),
 	}
+}
+
+func destroyFlag() urfave.Flag {
+	return text("destroy-master-key", "verification `PATTERN` of the instance's master key: it may go with the last unit that is zeroized, and every key with it")
 }
 
 // zeroizedUnit is a unit that is a new one.
@@ -67,6 +71,9 @@ func zeroize(ctx context.Context, i *invocation) error {
 		if yes, err := i.confirm("Are you sure you want to zeroize the selected crypto units?"); err != nil || !yes {
 			return declined(err)
 		}
+		if i.text(flagOrder, "") != "" {
+			return i.writeZeroize(folder, c, units)
+		}
 		keys := map[string][]signatureKey{}
 		var done []zeroizedUnit
 		for _, u := range units {
@@ -76,13 +83,41 @@ func zeroize(ctx context.Context, i *invocation) error {
 			}
 			done = append(done, one)
 		}
-		return i.result(map[string]any{"units": done}, func(w io.Writer) {
-			for _, u := range done {
-				line(w, "OK\nCrypto unit %d was zeroized. It is a new one, in imprint mode, with fingerprint\n%s", u.Number, u.Identity)
-			}
-			line(w, "Next: `tumbler tke unenrol --units %s` takes the former out of the instance.", strings.ReplaceAll(numbers(chosen), ", ", ","))
-		})
+		return i.zeroized(done)
 	})
+}
+
+// zeroized shows units that are new ones.
+func (i *invocation) zeroized(done []zeroizedUnit) error {
+	return i.result(map[string]any{"units": done}, func(w io.Writer) {
+		var chosen []uint32
+		for _, u := range done {
+			chosen = append(chosen, u.Number)
+			line(w, "OK\nCrypto unit %d was zeroized. It is a new one, in imprint mode, with fingerprint\n%s", u.Number, u.Identity)
+		}
+		line(w, "Next: `tumbler tke unenrol --units %s` takes the former out of the instance.", strings.ReplaceAll(numbers(chosen), ", ", ","))
+	})
+}
+
+// writeZeroize writes the approvals to a file, for units that have the same administrators.
+func (i *invocation) writeZeroize(folder *workstation.Folder, c client.OrderContext, units []zeroizing) error {
+	d := &document{list: units[0].list}
+	var err error
+	if d.instance, err = order.ParseID(c.Instance); err != nil {
+		return fmt.Errorf("the instance's id: %w", err)
+	}
+	for _, u := range units {
+		switch {
+		case u.list.Imprint():
+			return fmt.Errorf("crypto unit %d is in imprint mode, and is zeroized without a signature: run the command without --%s", u.unit.Number, flagOrder)
+		case string(u.said.Report.Administrators) != string(units[0].said.Report.Administrators):
+			return fmt.Errorf("crypto unit %d has other administrators than crypto unit %d: write a file for each", u.unit.Number, units[0].unit.Number)
+		}
+		if err := d.add(u.unit.Number, order.Approval{Step: order.StepZeroize, Unit: u.identity, Generation: u.said.Generation}); err != nil {
+			return err
+		}
+	}
+	return i.write(folder, i.text(flagOrder, ""), d)
 }
 
 // unitsToZeroize reads the chosen units: each answers, and is the one that this workstation knows.
@@ -145,22 +180,27 @@ func (i *invocation) zeroizeOne(ctx context.Context, admin *client.Client, folde
 			return zeroizedUnit{}, err
 		}
 	}
-	i.say("Zeroizing crypto unit %d....", u.unit.Number)
-	answer, err := admin.Zeroize(ctx, u.unit.Number, request)
+	return i.zeroizeBy(ctx, admin, u.unit.Number, u.identity, request)
+}
+
+// zeroizeBy has a unit zeroized, and looks at what it is then.
+func (i *invocation) zeroizeBy(ctx context.Context, admin *client.Client, number uint32, former order.Identity, request client.ZeroizeRequest) (zeroizedUnit, error) {
+	i.say("Zeroizing crypto unit %d....", number)
+	answer, err := admin.Zeroize(ctx, number, request)
 	if err != nil {
 		return zeroizedUnit{}, err
 	}
 	signed, err := order.DecodeSignedStatement(answer.Report)
 	if err != nil {
-		return zeroizedUnit{}, fmt.Errorf("crypto unit %d: its report: %w", u.unit.Number, err)
+		return zeroizedUnit{}, fmt.Errorf("crypto unit %d: its report: %w", number, err)
 	}
-	now, err := verifiedReport(client.Unit{Number: u.unit.Number, Report: answer.Report}, signed.Identity)
+	now, err := verifiedReport(client.Unit{Number: number, Report: answer.Report}, signed.Identity)
 	if err != nil {
-		return zeroizedUnit{}, fmt.Errorf("crypto unit %d: %w", u.unit.Number, err)
+		return zeroizedUnit{}, fmt.Errorf("crypto unit %d: %w", number, err)
 	}
 	list, err := order.DecodeAdministrators(now.Administrators)
-	if err != nil || !list.Imprint() || now.Registers != masterkey.Empty() || now.Retired != 0 || signed.Identity == u.identity {
-		return zeroizedUnit{}, fmt.Errorf("crypto unit %d was to be zeroized, and is not: ask another node, and look at its log", u.unit.Number)
+	if err != nil || !list.Imprint() || now.Registers != masterkey.Empty() || now.Retired != 0 || signed.Identity == former {
+		return zeroizedUnit{}, fmt.Errorf("crypto unit %d was to be zeroized, and is not: ask another node, and look at its log", number)
 	}
-	return zeroizedUnit{u.unit.Number, u.identity.String(), signed.Identity.String()}, nil
+	return zeroizedUnit{number, former.String(), signed.Identity.String()}, nil
 }

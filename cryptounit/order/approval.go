@@ -135,18 +135,30 @@ func (s *SignedApproval) Sign(by Signer) error {
 	return nil
 }
 
-// Verify decodes the approval and checks its signatures against the list:
-// one for activate and set-immediate, the signature threshold otherwise.
+// Threshold is the number of signatures that the step asks for, of
+// administrators on a list: one for activate and set-immediate, the signature
+// threshold otherwise.
+func (a *Approval) Threshold(admins *Administrators) uint32 {
+	if a.Step == StepActivate || a.Step == StepSetImmediate {
+		return 1
+	}
+	return admins.Signature
+}
+
+// Signers gives the administrators of a list who have signed so far, each
+// once: a signature by anybody else, or a wrong one, is an error.
+func (s *SignedApproval) Signers(admins *Administrators) ([]Administrator, error) {
+	return signers(s.Signatures, admins, "approval", s.Approval)
+}
+
+// Verify decodes the approval and checks its signatures against the list: as
+// many as its step asks for.
 func (s *SignedApproval) Verify(admins *Administrators) (*Approval, error) {
 	a, err := DecodeApproval(s.Approval)
 	if err != nil {
 		return nil, err
 	}
-	need := admins.Signature
-	if a.Step == StepActivate || a.Step == StepSetImmediate {
-		need = 1
-	}
-	if err := quorum(s.Signatures, admins, need, "approval", s.Approval); err != nil {
+	if err := quorum(s.Signatures, admins, a.Threshold(admins), "approval", s.Approval); err != nil {
 		return nil, fmt.Errorf("approval of %v: %w", a.Step, err)
 	}
 	return a, nil

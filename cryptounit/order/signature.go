@@ -155,24 +155,38 @@ func quorum(sigs []Signature, admins *Administrators, need uint32, domain string
 	if admins.Imprint() {
 		return fmt.Errorf("%w: the list is that of a unit in imprint mode", ErrTooFewSignatures)
 	}
-	if len(sigs) > MaxSignatures {
-		return fmt.Errorf("%w: %d signatures are more than %d", ErrInvalidSignature, len(sigs), MaxSignatures)
-	}
-	distinct := map[SKI]bool{}
-	for _, s := range sigs {
-		admin, ok := admins.Find(s.Signer)
-		if !ok {
-			return fmt.Errorf("%w: %v", ErrUnauthorised, s.Signer)
-		}
-		if err := s.verify(admin, domain, der); err != nil {
-			return err
-		}
-		distinct[s.Signer] = true
+	distinct, err := signers(sigs, admins, domain, der)
+	if err != nil {
+		return err
 	}
 	if len(distinct) < int(need) || need == 0 {
 		return &TooFewError{len(distinct), int(need)}
 	}
 	return nil
+}
+
+// signers checks every signature and gives whose they are: each
+// administrator of the list once.
+func signers(sigs []Signature, admins *Administrators, domain string, der []byte) ([]Administrator, error) {
+	if len(sigs) > MaxSignatures {
+		return nil, fmt.Errorf("%w: %d signatures are more than %d", ErrInvalidSignature, len(sigs), MaxSignatures)
+	}
+	seen := map[SKI]bool{}
+	var distinct []Administrator
+	for _, s := range sigs {
+		admin, ok := admins.Find(s.Signer)
+		if !ok {
+			return nil, fmt.Errorf("%w: %v", ErrUnauthorised, s.Signer)
+		}
+		if err := s.verify(admin, domain, der); err != nil {
+			return nil, err
+		}
+		if !seen[s.Signer] {
+			seen[s.Signer] = true
+			distinct = append(distinct, admin)
+		}
+	}
+	return distinct, nil
 }
 
 func toWireSignatures(sigs []Signature) []wireSignature {

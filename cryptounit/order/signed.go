@@ -31,6 +31,12 @@ func (s *SignedOrder) Sign(by Signer) error {
 	return nil
 }
 
+// Signers gives the administrators of a list who have signed so far, each
+// once: a signature by anybody else, or a wrong one, is an error.
+func (s *SignedOrder) Signers(admins *Administrators) ([]Administrator, error) {
+	return signers(s.Signatures, admins, "order", s.Order)
+}
+
 // Verify decodes the order and checks its signatures: every one must be of
 // an administrator on the list that the order names, and they must be as
 // many as its kind asks for.

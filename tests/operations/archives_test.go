@@ -91,11 +91,11 @@ func TestALostClusterIsRestored(t *testing.T) {
 			_, err := os.Stat(file)
 			return err == nil, fmt.Sprint(err)
 		})
-		if out := c.MustRun("tke", "order-sign", file, "--keynum", "1", "--yes"); !strings.Contains(out, "1 more to come") {
+		if out := c.MustRun("tke", "order", "sign", file, "--keynum", "1", "--yes"); !strings.Contains(out, "1 more to come") {
 			t.Errorf("one of two has signed, and it says\n%s", out)
 		}
-		mustFail(t, c, "has yet to sign", "tke", "order-sign", file+".signed", "--keynum", "1", "--yes")
-		c.MustRun("tke", "order-sign", file+".signed", "--keynum", "2", "--yes")
+		mustFail(t, c, "has yet to sign", "tke", "order", "sign", file+".signed", "--keynum", "1", "--yes")
+		c.MustRun("tke", "order", "sign", file+".signed", "--keynum", "2", "--yes")
 		out := <-restored
 		if out.Incarnation != 2 || out.Recover || out.Fingerprint == former {
 			t.Errorf("restored: %+v", out)
