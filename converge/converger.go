@@ -66,6 +66,9 @@ func (c *Converger) Step(ctx context.Context) (acted bool, err error) {
 	if some && idle(rotation.State) {
 		return false, nil
 	}
+	if acted, err := c.clearing(ctx, view); acted || err != nil {
+		return acted, err
+	}
 	standing, waits, err := c.standing(view)
 	if err != nil {
 		return false, err

@@ -54,7 +54,7 @@ func (e *Examiner) Examine(ctx context.Context, from uint32, data []byte) ([]byt
 
 func signed(kind fsm.Kind) bool {
 	return kind == fsm.KindRegisterUnit || kind == fsm.KindSubmitOrder || kind == fsm.KindSubmitStatement ||
-		kind == fsm.KindSubmitApproval || kind == fsm.KindDisownStatement
+		kind == fsm.KindSubmitApproval || kind == fsm.KindDisownStatement || kind == fsm.KindClearCurrent
 }
 
 func (e *Examiner) judge(command fsm.Command) error {
@@ -76,6 +76,8 @@ func (e *Examiner) judge(command fsm.Command) error {
 		return ordered(view, c.Order)
 	case *fsm.SubmitApproval:
 		return approved(view, c)
+	case *fsm.ClearCurrent:
+		return cleared(view, c)
 	}
 	return nil
 }
@@ -188,6 +190,48 @@ func approved(view *fsm.View, c *fsm.SubmitApproval) error {
 		return refusal(fsm.ErrSignature, "%v", err)
 	}
 	return nil
+}
+
+// cleared wants the signatures of the quorum that a unit's last report shows. Whether the unit may be emptied is for Apply to say.
+func cleared(view *fsm.View, c *fsm.ClearCurrent) error {
+	signed, err := order.DecodeSignedApproval(c.Approval)
+	if err != nil {
+		return refusal(fsm.ErrApprovalMalformed, "%v", err)
+	}
+	a, err := order.DecodeApproval(signed.Approval)
+	if err != nil {
+		return refusal(fsm.ErrApprovalMalformed, "%v", err)
+	}
+	for _, u := range view.Units() {
+		if u.Identity != fsm.Identity(a.Unit) {
+			continue
+		}
+		list, err := reportedAdministrators(u)
+		if err != nil {
+			return refusal(fsm.ErrStatementMalformed, "%v", err)
+		}
+		if _, err := signed.Verify(list); err != nil {
+			return refusal(fsm.ErrSignature, "%v", err)
+		}
+		return nil
+	}
+	return refusal(fsm.ErrUnitUnknown, "%v", a.Unit)
+}
+
+// reportedAdministrators are those that a unit's last report shows.
+func reportedAdministrators(u fsm.Unit) (*order.Administrators, error) {
+	signed, err := order.DecodeSignedStatement(u.Report)
+	if err != nil {
+		return nil, err
+	}
+	said, err := signed.Decode()
+	if err != nil {
+		return nil, err
+	}
+	if said.Report == nil {
+		return nil, fmt.Errorf("crypto unit %d has given no report", u.Number)
+	}
+	return order.DecodeAdministrators(said.Report.Administrators)
 }
 
 // refusal is one of the state's, with what it is about.

@@ -34,6 +34,8 @@ type Config struct {
 	Fail func(error)
 	// Troubled is told why the unit could not do or write something; nil: nobody is.
 	Troubled func(error)
+	// Leave has something done that takes the master key out of the unit, unless no other unit would keep it; nil: it is done.
+	Leave func(ctx context.Context, do func() error) error
 	// Hold, if set, lets a test hold the unit before a step, by the state of the rotation.
 	Hold func(point string)
 	// Turn is held from before the unit signs until the state has answered; nil: a mutex.
@@ -65,6 +67,9 @@ func NewSpeaker(config Config) *Speaker {
 	}
 	if config.Hold == nil {
 		config.Hold = func(string) {}
+	}
+	if config.Leave == nil {
+		config.Leave = func(_ context.Context, do func() error) error { return do() }
 	}
 	if config.Describe == nil {
 		config.Describe = func(*fsm.RegisterUnit) {}

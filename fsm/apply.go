@@ -236,6 +236,8 @@ func (t *tx) dispatch(command Command, table []byte) (Result, error) {
 		return t.disownStatement(c)
 	case *Group:
 		return t.group(c)
+	case *ClearCurrent:
+		return t.clearCurrent(c)
 	}
 	return Result{}, fmt.Errorf("%w: %T", ErrUndecodable, command)
 }

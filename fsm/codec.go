@@ -111,6 +111,8 @@ func newCommand(kind Kind) Command {
 		return new(DisownStatement)
 	case KindGroup:
 		return new(Group)
+	case KindClearCurrent:
+		return new(ClearCurrent)
 	}
 	return nil
 }

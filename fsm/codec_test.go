@@ -48,6 +48,7 @@ func samples() []Command {
 		&CreateKeys{Order: digest, Patterns: []Pattern{{42}}, Class: ClassKMS, Keys: []BulkKey{{Key: id, Metadata: metadata, Blobs: [][]byte{{43}}, Imported: true}}, By: "b", At: 44},
 		&DisownStatement{Number: 45, Identity: Identity{46}, Stated: digest, Report: []byte{47}, At: 48},
 		&Group{Commands: []Grouped{{&DeleteKey{Key: id, Record: 1, By: "b", At: 49}}, {&RestoreKey{Key: id, Record: 2, By: "b", At: 50}}}},
+		&ClearCurrent{Approval: []byte{51}, At: 52},
 	}
 }
 

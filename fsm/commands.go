@@ -33,6 +33,7 @@ const (
 	KindCreateKeys        Kind = 26
 	KindDisownStatement   Kind = 27
 	KindGroup             Kind = 28
+	KindClearCurrent      Kind = 29
 )
 
 // A Command is a log entry's meaning. The implementations are the pointers to
@@ -210,6 +211,18 @@ type DisownStatement struct {
 	At       Time     `cbor:"5,keyasint"`
 }
 
+// ClearCurrent has a unit empty its current register: Approval is a quorum's
+// for that unit at its present generation (SignedApproval, DER, of the step
+// clear-current), whose signatures the proposer has checked. The unit's own
+// node hands it to the unit, once this entry is applied. Refused while an
+// order is open, with ErrLastHolder if no other unit would hold the master
+// key, with ErrGeneration if the unit has written its file since. The same
+// again is success.
+type ClearCurrent struct {
+	Approval []byte `cbor:"1,keyasint"`
+	At       Time   `cbor:"2,keyasint"`
+}
+
 // Kind is 1.
 func (*Bootstrap) Kind() Kind { return KindBootstrap }
 
@@ -251,3 +264,6 @@ func (*PaceRewrap) Kind() Kind { return KindPaceRewrap }
 
 // Kind is 27.
 func (*DisownStatement) Kind() Kind { return KindDisownStatement }
+
+// Kind is 29.
+func (*ClearCurrent) Kind() Kind { return KindClearCurrent }

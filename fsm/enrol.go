@@ -114,7 +114,7 @@ func (t *tx) remains(o *order.Order) error {
 		if err != nil {
 			return err
 		}
-		if Pattern(report.Registers.CurrentPattern) == t.control.cluster.Pattern {
+		if Pattern(report.Registers.CurrentPattern) == t.control.cluster.Pattern && len(u.Clear) == 0 {
 			hold++
 		}
 	}

@@ -91,6 +91,8 @@ const (
 	codeApprovalMalformed  Code = 48
 	codeApproval           Code = 49
 	codeSignature          Code = 50
+	codeApprovalEarly      Code = 51
+	codeApprovalNotAsked   Code = 52
 	codePartitionUnknown   Code = 60
 	codeStaleLease         Code = 61
 	codeStalePass          Code = 62
@@ -104,6 +106,7 @@ const (
 	codeUnitEnrolled       Code = 73
 	codeFenceNotAwaited    Code = 74
 	codeUnitRemoved        Code = 75
+	codeLastHolder         Code = 76
 	codeKeyNotFound        Code = 80
 	codeKeyExists          Code = 81
 	codeRecordChanged      Code = 82
@@ -165,6 +168,8 @@ var (
 	ErrRotationCancelled  = &Refusal{Code: codeRotationCancelled}
 	ErrApprovalMalformed  = &Refusal{Code: codeApprovalMalformed}
 	ErrApproval           = &Refusal{Code: codeApproval}
+	ErrApprovalEarly      = &Refusal{Code: codeApprovalEarly}
+	ErrApprovalNotAsked   = &Refusal{Code: codeApprovalNotAsked}
 	// ErrSignature is of who puts commands into the log: the state itself
 	// looks at no signature.
 	ErrSignature = &Refusal{Code: codeSignature}
@@ -185,6 +190,7 @@ var (
 	ErrUnitEnrolled    = &Refusal{Code: codeUnitEnrolled}
 	ErrFenceNotAwaited = &Refusal{Code: codeFenceNotAwaited}
 	ErrUnitRemoved     = &Refusal{Code: codeUnitRemoved}
+	ErrLastHolder      = &Refusal{Code: codeLastHolder}
 
 	// Keys. A purged key is ErrKeyNotFound.
 	ErrKeyNotFound                 = &Refusal{Code: codeKeyNotFound}
@@ -245,6 +251,8 @@ var refusalText = map[Code]string{
 	codeRotationCancelled:   "the rotation has been cancelled",
 	codeApprovalMalformed:   "the approval is malformed",
 	codeApproval:            "the approval is not asked for, or names another pattern",
+	codeApprovalEarly:       "the step is not due yet: approve it when the steps before it are done",
+	codeApprovalNotAsked:    "the order asks for no approval of that step",
 	codeSignature:           "it is not signed by those whom it names",
 	codePartitionUnknown:    "no such partition",
 	codeStaleLease:          "the partition's lease has moved",
@@ -258,6 +266,7 @@ var refusalText = map[Code]string{
 	codeRolledBack:          "the unit's generation is below what it once stated: an older file was put back",
 	codeUnitEnrolled:        "the unit is enrolled: remove it with an order",
 	codeFenceNotAwaited:     "no statement of that unit is awaited",
+	codeLastHolder:          "no other unit would hold the master key in its current register",
 	codeUnitRemoved:         "the unit was removed: to come back it joins and is enrolled anew, with a new identity",
 	codeKeyNotFound:         "no such key",
 	codeKeyExists:           "a key with this id exists",

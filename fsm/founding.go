@@ -45,7 +45,7 @@ func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
 	}
 	u := t.unit(c.Number)
 	if u.Identity != c.Identity {
-		u.Enrolled, u.Removed, u.Fenced, u.Stated = Digest{}, Digest{}, Digest{}, nil
+		u.Enrolled, u.Removed, u.Fenced, u.Stated, u.Clear = Digest{}, Digest{}, Digest{}, nil, nil
 	}
 	u.Identity, u.Role, u.Location, u.API = c.Identity, c.Role, c.Location, c.API
 	u.Report, u.DiskFree, u.Seen = c.Report, c.DiskFree, c.At

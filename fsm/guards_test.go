@@ -195,7 +195,7 @@ func TestGuardsOfARotation(t *testing.T) {
 		refusal{"ready: said late, with another importer", w.forged(order.Ready, 1, func(s *order.Statement) {
 			s.Importer, s.Report = make([]byte, order.SuiteHPKE.ImporterKeySize()), &order.Report{Role: order.Operational, Registers: w.units[0].Status().Registers}
 		}), ErrNotAwaited},
-		refusal{"approval: before there is a key", w.approval(order.StepActivate, Pattern{1}, digest), ErrApproval},
+		refusal{"approval: before there is a key", w.approval(order.StepActivate, Pattern{1}, digest), ErrApprovalNotAsked},
 		refusal{"fence: too early", &FenceUnit{Order: digest, Unit: 1}, ErrFenceNotAwaited},
 	)
 	w.until(StateLoading)
@@ -253,7 +253,7 @@ func TestGuardsOfARotation(t *testing.T) {
 		refusal{"verified: not written", verification(func(*order.Verification) {}), ErrNotAwaited},
 		refusal{"cannot open: no such blob", bad(3), ErrBlobUnknown},
 		refusal{"envelopes with another statement", func() Command { c := bad(1); c.Envelopes = [][]byte{{1}}; return c }(), ErrEnvelopes},
-		refusal{"approval: not asked for", w.approval(order.StepActivate, r.To, digest), ErrApproval},
+		refusal{"approval: not asked for", w.approval(order.StepActivate, r.To, digest), ErrApprovalNotAsked},
 		refusal{"approval: of another order", w.approval(order.StepActivate, r.To, Digest{9}), ErrOrderUnknown},
 		refusal{"assign: no such partition", assign(Assignment{Partition: 1}), ErrPartitionUnknown},
 		refusal{"assign: another lease", assign(Assignment{Lease: 1}), ErrStaleLease},

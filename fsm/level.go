@@ -15,7 +15,8 @@ import (
 //
 // Level 4: Group; nothing is asked about a blob that was set aside.
 //
-// Level 5: orders of the importer suites of smart cards.
+// Level 5: ClearCurrent; an approval is taken when its step may come next, and not before; orders of the importer suites of smart
+// cards.
 const FeatureLevel = 5
 
 // LevelOf is the feature level that a cluster must have before a command may be proposed.
@@ -27,8 +28,10 @@ func LevelOf(kind Kind) uint32 {
 		return levelRetired
 	case kind <= KindDisownStatement:
 		return levelStated
+	case kind <= KindGroup:
+		return levelGroup
 	}
-	return levelGroup
+	return levelClear
 }
 
 // Level is the feature level that a cluster must have before this very command may be proposed: an order of an importer suite
@@ -60,6 +63,12 @@ func (t *tx) allowed(command Command) error {
 
 // levelCards is where an order may name an importer suite of smart cards.
 const levelCards = 5
+
+// levelClear is where current registers are emptied through the log.
+const levelClear = 5
+
+// levelTurn is where approvals wait for their turn.
+const levelTurn = 5
 
 // levelGroup is where commands share entries.
 const levelGroup = 4

@@ -38,6 +38,9 @@ func (t *tx) preconditions(o *order.Order, c *SubmitOrder) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(t.control.unit(n).Clear) > 0 {
+			return nil, ErrCurrentRegister.with("crypto unit %d is about to empty it", n)
+		}
 		if administrators == nil {
 			administrators = report.Administrators
 		}

@@ -52,6 +52,9 @@ type Unit struct {
 	// Stated is what brought it to Generation: a report or a statement, DER, whose signature nobody has checked yet. Its own
 	// node does, before it believes that its unit was rolled back.
 	Stated []byte `cbor:"13,keyasint,omitempty"`
+	// Clear is the approval (SignedApproval, DER) by which the unit is to empty its current register; nothing once it has
+	// written its file since.
+	Clear []byte `cbor:"14,keyasint,omitempty"`
 }
 
 // IsEnrolled is true when an order named the unit and none removed it.

@@ -25,6 +25,9 @@ func (t *tx) states(number uint32, generation uint64, der []byte) {
 	if t.control.cluster.FeatureLevel >= levelStated && (u.Generation != generation || len(u.Stated) == 0) {
 		u.Stated = der
 	}
+	if generation > u.Generation {
+		u.Clear = nil // an approval is good for one generation: the unit has done it, or cannot any more
+	}
 	u.Generation = generation
 }
 

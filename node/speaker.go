@@ -23,7 +23,8 @@ func (n *Node) newSpeaker() *converge.Speaker {
 	}
 	return converge.NewSpeaker(converge.Config{
 		Number: n.config.Number, Role: unitRole(n.config.Role), Unit: n.unit, Store: n.store, Log: n.replica, Describe: n.config.describe,
-		Fail: fail, Now: wallClock, Troubled: n.troubled, Hold: holdpoint.At, Logger: n.log.Named("unit"),
+		Leave: func(ctx context.Context, do func() error) error { return n.calls.leaving.do(ctx, "", do) },
+		Fail:  fail, Now: wallClock, Troubled: n.troubled, Hold: holdpoint.At, Logger: n.log.Named("unit"),
 	})
 }
 

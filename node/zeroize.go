@@ -21,12 +21,12 @@ type zeroizeCall struct {
 	MasterKey string `json:"master_key"` // that may be lost, by its pattern
 }
 
-// leaving has this node's unit zeroized only if the master key stays in another. Before it asks the others it lets nobody count
+// leaving has this node's unit zeroized, or its current register emptied, only if the master key stays in another. Before it asks the others it lets nobody count
 // on its own unit any more: of two units that are zeroized at once, at least one finds the other leaving. It waits for nobody
 // who does not answer.
 type leaving struct {
 	number    uint32
-	now       atomic.Bool                                                 // the unit is about to be zeroized
+	now       atomic.Bool                                                 // the unit is about to lose its keys
 	report    func() ([]byte, error)                                      // of this node's unit
 	registers func() masterkey.Registers                                  // of this node's unit
 	instance  func() (key masterkey.Pattern, units []fsm.Unit, err error) // as this node's state has it
@@ -34,7 +34,7 @@ type leaving struct {
 }
 
 // errLeaving answers those who ask whether the unit stays.
-var errLeaving = errors.New("this crypto unit is being zeroized at this moment")
+var errLeaving = errors.New("this crypto unit is being zeroized or cleared at this moment")
 
 // stayTime bounds how long one unit is waited for.
 const stayTime = 3 * time.Second
@@ -47,7 +47,7 @@ func (l *leaving) stays() ([]byte, error) {
 	return l.report()
 }
 
-// do zeroizes the unit. named is the pattern of the master key that may be lost.
+// do zeroizes the unit, or empties its current register. named is the pattern of the master key that may be lost.
 func (l *leaving) do(ctx context.Context, named string, zeroize func() error) error {
 	if !l.now.CompareAndSwap(false, true) {
 		return fmt.Errorf("%w: %w", admin.ErrNotAccepted, errLeaving)

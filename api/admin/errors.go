@@ -27,6 +27,7 @@ const (
 	statusClientIsGone  = 499 // nobody reads it; the log does
 	hintRead            = "run `tumbler tke rotation status`"
 	hintMakeOrderAnew   = "make the order again from the present state and sign it"
+	hintGiveTheKey      = "start other units that hold it, or give them the key first (`tumbler tke auto-recover`)"
 	hintTryAnotherNode  = "try again, or give the address of another node"
 	hintLookAndRunAgain = "look at the status, then run the same command again: that is safe"
 )
@@ -114,6 +115,9 @@ var refusals = map[fsm.Code]mapping{
 	fsm.ErrOrderKind.Code:                   {code: "order_kind", hint: hintRead},
 	fsm.ErrSettle.Code:                      {code: "settle_mismatch", hint: hintMakeOrderAnew},
 	fsm.ErrLastUnits.Code:                   {code: "last_units"},
+	fsm.ErrLastHolder.Code:                  {code: codeLastHolder, hint: hintGiveTheKey},
+	fsm.ErrApprovalEarly.Code:               {code: "approval_early", hint: hintRead},
+	fsm.ErrApprovalNotAsked.Code:            {code: "approval_not_asked", hint: hintRead},
 	fsm.ErrRetiredUnknown.Code:              {code: "retired_unknown", hint: "list them: `tumbler tke retired list`"},
 	fsm.ErrUnitRemoved.Code:                 {code: "unit_removed"},
 	fsm.ErrApprovalMalformed.Code:           {code: client.CodeInvalidOrder},
@@ -149,7 +153,7 @@ var backendErrors = []struct {
 	{ErrUnitUnreachable, mapping{code: client.CodeUnitUnreachable, hint: "start the unit's node, and look at its log"}},
 	{ErrBadAddress, mapping{code: client.CodeInvalidRequest, hint: "give the Raft address of a member and a fresh token"}},
 	{ErrNotFound, mapping{code: client.CodeNotFound}},
-	{ErrLastHolder, mapping{code: codeLastHolder, hint: "start other units that hold it, or give them the key first (`tumbler tke auto-recover`)"}},
+	{ErrLastHolder, mapping{code: codeLastHolder, hint: hintGiveTheKey}},
 	{ErrNotAccepted, mapping{code: client.CodeConflict}},
 	{fsm.ErrNotFound, mapping{code: client.CodeNotFound}},
 	{fsm.ErrStopped, mapping{code: client.CodeNotReady, hint: "look at this node's log, and " + hintTryAnotherNode}},

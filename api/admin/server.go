@@ -64,6 +64,7 @@ func (s *Server) routes() map[string]map[string]http.HandlerFunc {
 		"/units/{number}/administrators": {"POST": post(s, s.setAdministrators)},
 		"/units/{number}/zeroize":        {"POST": post(s, s.zeroize)},
 		"/units/{number}/parts":          {"POST": post(s, s.loadPart)},
+		"/units/{number}/clear-current":  {"POST": post(s, s.clearCurrent)},
 
 		"/orders/context":            {"GET": get(s, s.orderContext)},
 		"/orders":                    {"POST": post(s, s.submitOrder)},

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ type world struct {
 	last      bool            // the unit to be zeroized is the last that holds the master key
 	zeroized  []uint32
 	parts     []uint32 // units that were given a part
+	keeps     bool     // the unit does not empty its register, although the state accepted that
 	registers map[uint32]masterkey.Registers
 	unitList  map[uint32]*order.Administrators
 }
@@ -183,7 +185,24 @@ func (w *world) Propose(_ context.Context, c fsm.Command) (fsm.Result, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.proposed = append(w.proposed, c)
+	if clear, ok := c.(*fsm.ClearCurrent); ok && w.refuse == nil {
+		w.empties(clear)
+	}
 	return fsm.Result{}, w.refuse
+}
+
+// empties has unit 2 come to what the state has accepted, a little later.
+func (w *world) empties(c *fsm.ClearCurrent) {
+	w.view.units[1].Clear = c.Approval
+	go w.change(func(v *view) {
+		if !w.keeps {
+			w.registers[2] = masterkey.Empty()
+		}
+		v.units = slices.Clone(v.units)
+		v.units[1].Clear = nil
+		v.units[1].Report = w.state(&order.Statement{Kind: order.ReportOnly, Unit: 2, Generation: 6, Report: &order.Report{Role: order.Operational,
+			Instance: order.ID{2}, Registers: w.registers[2], Administrators: w.encode(w.list)}})
+	})
 }
 
 func (w *world) Report(_ context.Context, number uint32) ([]byte, error) {

@@ -17,20 +17,11 @@ func (s *Server) zeroize(ctx context.Context, r request, in client.ZeroizeReques
 	if err != nil {
 		return none, err
 	}
-	known, err := s.unit(ctx, number)
+	known, said, err := s.present(ctx, number)
 	if err != nil {
 		return none, err
 	}
-	live, err := s.b.Units.Report(ctx, number)
-	if err != nil {
-		return none, err
-	}
-	said, err := readReport(live, known)
-	if err != nil {
-		return none, &client.Error{Code: "identity_changed", Message: fmt.Sprintf("crypto unit %d does not show the identity that the cluster knows: %v", number, err),
-			Hint: "if it was zeroized already, remove the former one: `tumbler tke unenrol`"}
-	}
-	if err := approved(known, said, in.Approval); err != nil {
+	if err := approved(order.StepZeroize, known, said, in.Approval); err != nil {
 		return none, err
 	}
 	report, err := s.b.Units.Zeroize(ctx, number, in.Approval, in.MasterKey)
@@ -38,7 +29,7 @@ func (s *Server) zeroize(ctx context.Context, r request, in client.ZeroizeReques
 }
 
 // approved checks what the unit will: as many signatures as its own list asks for, for this unit as it is now.
-func approved(known fsm.Unit, said *order.Statement, der []byte) error {
+func approved(step order.Step, known fsm.Unit, said *order.Statement, der []byte) error {
 	list, err := order.DecodeAdministrators(said.Report.Administrators)
 	switch {
 	case err != nil:
@@ -58,7 +49,7 @@ func approved(known fsm.Unit, said *order.Statement, der []byte) error {
 		return err
 	}
 	switch a := signed.approval; {
-	case a.Step != order.StepZeroize || a.Unit != order.Identity(known.Identity):
+	case a.Step != step || a.Unit != order.Identity(known.Identity):
 		return invalid("it is an approval of %v of unit %v", a.Step, a.Unit)
 	case a.Generation != said.Generation:
 		return &client.Error{Code: codeGeneration, Message: fmt.Sprintf("the approval is for crypto unit %d at generation %d, and it is at %d by now", said.Unit, a.Generation, said.Generation), Hint: "run the same command again"}

@@ -33,8 +33,8 @@ func (c *Client) LoadPart(ctx context.Context, unit uint32, r LoadPartRequest) (
 	return call[LoadedPart](ctx, c, request{method: http.MethodPost, path: fmt.Sprintf("/units/%d/parts", unit), effect: idempotent}, r)
 }
 
-// ClearCurrent empties a unit's current register. It is refused if no other unit would hold the master key. Doing it again with
-// the same approval is safe: an approval is good for one generation of the unit.
+// ClearCurrent empties a unit's current register, which is Empty when it returns. It is refused if no other unit would hold the
+// master key. Doing it again with the same approval is safe: an approval is good for one generation of the unit.
 func (c *Client) ClearCurrent(ctx context.Context, unit uint32, approval []byte) (UnitAnswer, error) {
 	return call[UnitAnswer](ctx, c, request{method: http.MethodPost, path: fmt.Sprintf("/units/%d/clear-current", unit), effect: idempotent}, ClearCurrentRequest{approval})
 }

@@ -50,7 +50,7 @@ func TestTheFeatureLevelRisesWithTheLastNode(t *testing.T) {
 	}
 	c.WaitFor("the feature level to rise", func() (bool, string) {
 		l := level()
-		return l == 4, fmt.Sprint(l)
+		return l == 5, fmt.Sprint(l)
 	})
 	mustRefuse("not_rewrapping", "after the last node was replaced") // it is understood, and too late
 	c.MustRun("tke", "rotation", "activate", "--keynum", "1")
