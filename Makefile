@@ -23,12 +23,12 @@ GO_TOOL := go tool -modfile=scripts/tools.mod
 # No stamp of the version control: a build depends on the sources alone.
 export GOFLAGS ?= -buildvcs=false
 
-# Released programs link no C, and erase what they used of a key (runtime/secret). Lint and demo take the same settings,
+# Released programs link no C (smart cards need it: make cards), and erase what they used of a key (runtime/secret). Lint and demo take the same settings,
 # so that they share what is compiled.
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-kills keep lint demo model sim mutants chaos leak-test leak-proof up down fuzz bench ci
+.PHONY: help deps build cards test test-kills keep lint demo model sim mutants chaos leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ deps: ## install what the machine lacks (as root), or name it
 
 build: ## build bin/tumbler
 	$(RELEASE) go build $(TAGS) -trimpath -o bin/tumbler ./cli/tumbler
+
+cards: ## build bin/tumbler-cards, the same with smart cards (links C)
+	CGO_ENABLED=1 GOEXPERIMENT=runtimesecret go build $(TAGS) -trimpath -o bin/tumbler-cards ./cli/tumbler
 
 test: deps ## run all tests with the race detector (TEST=./fsm/... for some)
 	CGO_ENABLED=1 go test -race $(TAGS) -timeout 20m $(TEST)
@@ -53,6 +56,7 @@ lint: ## check format, and lint (go vet included)
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then printf 'not in the format of gofmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
 	$(RELEASE) $(GO_TOOL) golangci-lint run ./...
+	CGO_ENABLED=1 $(GO_TOOL) golangci-lint run ./cli/... ./tests/cards/... ./tests/softhsm/...
 
 demo: build ## rotate the master key of a cluster of five processes (KEYS=10000)
 	@$(RELEASE) go run $(TAGS) ./tests/demo -keys $(KEYS)

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 # command:package of Debian and Ubuntu
-needed=(gcc:gcc git:git ip:iproute2 iptables:iptables make:make ps:procps setsid:util-linux spin:spin strace:strace)
+needed=(gcc:gcc git:git ip:iproute2 iptables:iptables make:make ps:procps setsid:util-linux softhsm2-util:softhsm2 spin:spin strace:strace)
 
 missing=()
 for pair in "${needed[@]}"; do

@@ -3,7 +3,7 @@ package importer
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // OAEP needs of its hash no resistance to collisions, and cards have this one
+	"crypto/sha1" // OAEP asks of its hash no resistance to collisions, and cards have this one
 	"crypto/x509"
 	"math/big"
 )

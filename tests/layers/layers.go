@@ -155,3 +155,33 @@ func hasPrefix(prefixes []string, imported string) bool {
 		return imported == p || strings.HasPrefix(imported, p+"/")
 	})
 }
+
+// Importers gives the folders whose files import one of these packages, whatever their build tags.
+func Importers(root string, packages ...string) ([]string, error) {
+	var found []string
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") {
+			return err
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if slices.Contains(packages, imported) {
+				folder, err := filepath.Rel(root, filepath.Dir(file))
+				if err != nil {
+					return err
+				}
+				found = append(found, filepath.ToSlash(folder))
+			}
+		}
+		return nil
+	})
+	slices.Sort(found)
+	return slices.Compact(found), err
+}

@@ -70,6 +70,14 @@ func TestTheBoundaryIsTheStandardLibrary(t *testing.T) {
 	}
 }
 
+// TestCIsInCardsAlone: what is released links none.
+func TestCIsInCardsAlone(t *testing.T) {
+	found, err := layers.Importers(root, "C", "github.com/miekg/pkcs11")
+	if want := []string{"cli/card"}; err != nil || !slices.Equal(found, want) {
+		t.Errorf("C is linked by %v, not by %v alone: %v", found, want, err)
+	}
+}
+
 // TestViolationsAreFound plants one of each kind.
 func TestViolationsAreFound(t *testing.T) {
 	tree := t.TempDir()
