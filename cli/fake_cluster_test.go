@@ -31,6 +31,7 @@ type fakeCluster struct {
 	approved []*order.Approval
 	rotation client.RotationStatus
 	retired  []client.RetiredKey
+	parts    *fakeParts                          // plays orders whose key comes in parts
 	late     time.Duration                       // the node's clock
 	asked    func(times int)                     // called with how often the context was asked for
 	unknown  func(number uint32, times int) bool // units that have not registered by then
@@ -199,7 +200,12 @@ func (f *fakeCluster) submit(r *http.Request) any {
 	if f.rotation.Order == nil || o.Kind.StaysOpen() {
 		f.rotation.Order = &client.RotationOrder{Digest: signed.Digest().String(), Number: o.Number, Kind: o.Kind.String(), Generator: o.Generator, Activate: o.Activate.String()}
 	}
-	if o.Kind == order.Cancel {
+	switch {
+	case f.parts != nil && o.Kind.StaysOpen():
+		f.parts.begin(signed, o)
+	case f.parts != nil && f.parts.o != nil && o.Kind == order.Cancel:
+		f.parts.cancel(signed)
+	case o.Kind == order.Cancel:
 		f.rotation.State = client.StateCancelled
 	}
 	return client.SubmittedOrder{Digest: signed.Digest().String(), Number: o.Number, Kind: o.Kind.String(), State: client.StatePreparing}
@@ -249,6 +255,10 @@ func (f *fakeCluster) approve(r *http.Request) any {
 		return nil
 	}
 	f.approved = append(f.approved, approval)
+	if f.parts != nil {
+		f.parts.approvedStep(approval.Step, signed)
+		return client.Done{}
+	}
 	f.rotation.State = client.StateComplete
 	return client.Done{}
 }

@@ -93,7 +93,7 @@ func unitRefs(units []client.OrderUnit) ([]order.UnitRef, error) {
 
 // errNoRecoveryUnits refuses an automatic way that has nobody to generate the key.
 var errNoRecoveryUnits = errors.New("no recovery crypto unit answers, and without one the master key comes in key parts: " +
-	"start a recovery unit, or use key parts (`cryptounit-mk-load`), which this version does not have yet")
+	"start a recovery unit, or use key parts (`tumbler tke cryptounit-mk-load`)")
 
 // recoveryLeader gives the recovery unit that generates a key: the lowest-numbered that answers.
 func recoveryLeader(units []client.OrderUnit) (uint32, error) {

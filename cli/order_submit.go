@@ -160,6 +160,9 @@ func (i *invocation) submitUnitApprovals(ctx context.Context, admin *client.Clie
 				a.unit, said.Generation, a.approval.Generation)
 		}
 	}
+	if d.step() == order.StepClearCurrent {
+		return i.clearCurrent(ctx, admin, d)
+	}
 	var done []zeroizedUnit
 	for _, a := range d.approvals {
 		der, err := a.signed.Encode()

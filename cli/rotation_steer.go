@@ -58,45 +58,53 @@ func rotationActivate(ctx context.Context, i *invocation) error {
 
 func rotationCancel(ctx context.Context, i *invocation) error {
 	return steering(ctx, i, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext) error {
-		signed, open, err := openOrder(c)
+		question := ""
+		if c.Open != nil {
+			question = fmt.Sprintf("Order %d (%s, %s) is cancelled: the current master key stays. Do you want to continue?", c.Open.Number, c.Open.Kind, c.Open.State)
+		}
+		return i.cancelOrder(ctx, admin, folder, c, question, "The rotation was cancelled: the current master key stays, and no key changed.")
+	})
+}
+
+// cancelOrder asks, has the cancel of the order under way signed, and waits until every unit has cleared its new register.
+func (i *invocation) cancelOrder(ctx context.Context, admin *client.Client, folder *workstation.Folder, c client.OrderContext, question, said string) error {
+	signed, open, err := openOrder(c)
+	if err != nil {
+		return err
+	}
+	if c.Open.State == client.StateActivating {
+		return fmt.Errorf("order %d is activating: the new master key is the current one, and nothing can be cancelled any more", open.Number)
+	}
+	if c.Open.State != client.StateCancelling {
+		yes, err := i.confirm(question)
+		if err != nil || !yes {
+			return declined(err)
+		}
+		cancel, err := draft(order.Cancel, c, time.Now())
 		if err != nil {
 			return err
 		}
-		if c.Open.State == client.StateActivating {
-			return fmt.Errorf("order %d is activating: the new master key is the current one, and nothing can be cancelled any more", open.Number)
-		}
-		if c.Open.State != client.StateCancelling {
-			yes, err := i.confirm(fmt.Sprintf("Order %d (%s, %s) is cancelled: the current master key stays. Do you want to continue?", open.Number, open.Kind, c.Open.State))
-			if err != nil || !yes {
-				return declined(err)
-			}
-			cancel, err := draft(order.Cancel, c, time.Now())
-			if err != nil {
-				return err
-			}
-			if err := i.checkKnown(folder, c); err != nil {
-				return err
-			}
-			cancel.Subject = order.Subject{Order: signed.Digest(), OrderNumber: open.Number}
-			if digest, err := i.signAndSubmit(ctx, admin, folder, c, cancel); err != nil || digest == "" {
-				return err
-			}
-		}
-		if i.flag("detach") {
-			return i.done(map[string]string{"digest": c.Open.Digest}, "`tumbler tke rotation watch` shows it.")
-		}
-		status, err := i.follow(ctx, admin, c.Open.Digest, i.progress())
-		if err != nil {
+		if err := i.checkKnown(folder, c); err != nil {
 			return err
 		}
-		if status.State != client.StateCancelled {
-			return fmt.Errorf("order %d is %s: it was not cancelled", open.Number, status.State)
+		cancel.Subject = order.Subject{Order: signed.Digest(), OrderNumber: open.Number}
+		if digest, err := i.signAndSubmit(ctx, admin, folder, c, cancel); err != nil || digest == "" {
+			return err
 		}
-		return i.result(status, func(w io.Writer) {
-			line(w, "OK")
-			line(w, "The rotation was cancelled: the current master key stays, and no key changed.")
-			showFenced(w, status)
-		})
+	}
+	if i.flag("detach") {
+		return i.done(map[string]string{"digest": c.Open.Digest}, "`tumbler tke rotation watch` shows it.")
+	}
+	status, err := i.follow(ctx, admin, c.Open.Digest, i.progress())
+	if err != nil {
+		return err
+	}
+	if status.State != client.StateCancelled {
+		return fmt.Errorf("order %d is %s: it was not cancelled", open.Number, status.State)
+	}
+	return i.result(status, func(w io.Writer) {
+		line(w, "OK\n%s", said)
+		showFenced(w, status)
 	})
 }
 

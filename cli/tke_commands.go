@@ -15,6 +15,7 @@ func tkeCommands(s Streams) *urfave.Command {
 			keyPartCommands(s),
 			unitCommands(s),
 			administratorCommands(s),
+			registerCommands(s),
 			[]*urfave.Command{autoInitCommand(s), autoRotateCommand(s), autoRecoverCommand(s), enrolCommand(s), unenrolCommand(s), zeroizeCommand(s),
 				rotationCommands(s), retiredCommands(s), orderCommands(s)},
 		),

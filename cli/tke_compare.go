@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"strings"
 
 	"tumbler/api/client"
 	"tumbler/cli/workstation"
@@ -117,22 +116,7 @@ func showAdministrators(w io.Writer, c comparison) {
 func showComparison(w io.Writer, c comparison) {
 	showThresholds(w, c)
 	showAdministrators(w, c)
-	for _, r := range []struct {
-		head string
-		of   func(client.Registers) client.Register
-	}{
-		{"NEW MASTER KEY REGISTER", func(r client.Registers) client.Register { return r.New }},
-		{"CURRENT MASTER KEY REGISTER", func(r client.Registers) client.Register { return r.Current }},
-	} {
-		line(w, "\n%s", r.head)
-		t := newTable("CRYPTO UNIT NUM", "STATUS", "VERIFICATION PATTERN")
-		for _, u := range c.Units {
-			first, second := patternLines(r.of(u.Registers).Pattern)
-			t.row(u.label(), dash(r.of(u.Registers).State), first)
-			t.row("", "", second)
-		}
-		t.print(w)
-	}
+	showRegisters(w, c)
 
 	line(w, "\nCONTROL POINTS")
 	t := newTable(append([]string{"CRYPTO UNIT NUM"}, controlPoints[:]...)...)
@@ -144,18 +128,7 @@ func showComparison(w io.Writer, c comparison) {
 }
 
 func showVerdict(w io.Writer, c comparison) {
-	recovery := false
-	for _, u := range c.Units {
-		recovery = recovery || strings.HasSuffix(u.label(), "*")
-	}
-	if recovery {
-		line(w, "\n* Indicates a recovery crypto unit used only to hold a backup master key value.")
-	}
-	for _, u := range c.Units {
-		if u.Problem != "" {
-			line(w, "\n==> WARNING: Crypto unit %d: %s <==", u.Number, u.Problem)
-		}
-	}
+	showRemarks(w, c)
 	if c.Same {
 		line(w, "\n==> All crypto units are configured the same. <==")
 	} else {

@@ -228,7 +228,7 @@ func await(ctx context.Context, limit time.Duration, look func() (missing string
 	defer again.Stop()
 	for {
 		missing, err := look()
-		if err != nil && !passing(err) {
+		if err != nil && !passing(err) && ctx.Err() == nil {
 			return err
 		}
 		if err == nil && missing == "" {

@@ -184,6 +184,13 @@ func (i *invocation) openSigKey(folder *workstation.Folder, keyNum, place int, p
 
 // parseKeyNums reads KEYNUMs separated by spaces or commas: in order, each once.
 func (i *invocation) parseKeyNums(text string) ([]int, error) {
+	keyNums, err := i.keyNumList(text)
+	slices.Sort(keyNums)
+	return keyNums, err
+}
+
+// keyNumList reads KEYNUMs separated by spaces or commas, as they were given, each once.
+func (i *invocation) keyNumList(text string) ([]int, error) {
 	var keyNums []int
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' }) {
 		n, err := strconv.Atoi(word)
@@ -198,7 +205,6 @@ func (i *invocation) parseKeyNums(text string) ([]int, error) {
 	if len(keyNums) == 0 {
 		return nil, i.usage("no KEYNUM was given")
 	}
-	slices.Sort(keyNums)
 	return keyNums, nil
 }
 

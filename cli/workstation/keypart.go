@@ -8,7 +8,9 @@ import (
 	"io"
 	"slices"
 
+	"tumbler/cryptounit/importer"
 	"tumbler/cryptounit/masterkey"
+	"tumbler/cryptounit/order"
 )
 
 // MaxDescription bounds a key part's description, in characters.
@@ -33,6 +35,11 @@ func (p KeyPart) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redact
 
 // VerificationPattern names the part without revealing it.
 func (p *KeyPart) VerificationPattern() masterkey.Pattern { return p.pattern }
+
+// Seal seals the part to the importer key of a unit, for one context (the Info of an order.EnvelopeContext).
+func (p *KeyPart) Seal(suite order.Suite, importerKey, info []byte) ([]byte, error) {
+	return importer.Seal(suite, importerKey, info, p.value)
+}
 
 // Erase overwrites the part, which is of no use then.
 func (p *KeyPart) Erase() { clear(p.value) }

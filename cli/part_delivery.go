@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"tumbler/api/client"
+	"tumbler/cryptounit/order"
+)
+
+// delivery brings key parts to the units of an order, each sealed to the unit and signed by its custodian.
+type delivery struct {
+	parts []partToDeliver
+}
+
+type partToDeliver struct {
+	keyPart
+	keyNum int
+	number uint32
+	signer signatureKey
+}
+
+// newDelivery has each part signed by a key of its own where there are as many, or else by the last.
+func newDelivery(wanted partsWanted, parts []keyPart, keys []signatureKey) *delivery {
+	d := &delivery{}
+	for n, part := range parts {
+		d.parts = append(d.parts, partToDeliver{part, wanted.keyNums[n], wanted.numbers[n], keys[min(n, len(keys)-1)]})
+	}
+	return d
+}
+
+// delivered is what units replied.
+type delivered struct {
+	Digest  string          `json:"digest"`
+	Order   uint64          `json:"order"`
+	Parts   []partDelivered `json:"parts"`
+	Awaited []uint32        `json:"awaited"` // numbers of the parts that some unit still waits for
+	Loaded  bool            `json:"loaded"`
+	Pattern string          `json:"verification_pattern,omitempty"` // of the new register
+}
+
+// partDelivered is a part as units replied that they took it.
+type partDelivered struct {
+	Part        uint32   `json:"part"`
+	KeyNum      int      `json:"keynum"`
+	Description string   `json:"description"`
+	Pattern     string   `json:"verification_pattern"`
+	Units       []uint32 `json:"units"`
+	Signer      string   `json:"administrator"`
+}
+
+func showDelivered(w io.Writer, d delivered) {
+	t := newTable("PART", "DESCRIPTION", "VERIFICATION PATTERN", "CRYPTO UNIT NUM", "ADMIN NAME")
+	for _, p := range d.Parts {
+		first, second := patternLines(p.Pattern)
+		t.row(p.Part, p.Description, first, dash(numbers(p.Units)), p.Signer)
+		t.row("", "", second, "", "")
+	}
+	t.print(w)
+}
+
+const orCancel = "if a wrong key part is in, the order can only be cancelled: `tumbler tke cryptounit-mk-clrnew`"
+
+// deliver brings every part to every unit that has not loaded yet. A unit that does not answer, or refuses, is named when the
+// others have been asked.
+func (d *delivery) deliver(ctx context.Context, admin *client.Client, at *orderAtHand) (delivered, error) {
+	result := delivered{Digest: at.record.Digest.String(), Order: at.order().Number, Parts: []partDelivered{}, Awaited: []uint32{}}
+	var failed []error
+	waits := map[uint32][]uint32{} // of each unit that has not loaded: the parts that wait in it
+	for _, p := range d.parts {
+		done := partDelivered{p.number, p.keyNum, p.Label(), p.VerificationPattern().String(), []uint32{}, p.signer.Info().Name}
+		for _, n := range at.order().Loaders() {
+			if at.record.Said(order.Loaded, n) != nil {
+				continue
+			}
+			reply, err := p.bring(ctx, admin, at, n)
+			switch {
+			case ctx.Err() != nil:
+				return result, fmt.Errorf("%w: what crypto units have taken stays there, and the same command goes on", errInterrupted)
+			case err != nil:
+				failed = append(failed, fmt.Errorf("crypto unit %d did not take key part %d: %w", n, p.number, err))
+			case reply != nil:
+				done.Units, done.Pattern, waits[n] = append(done.Units, n), reply.Pattern.String(), reply.Waiting
+			}
+		}
+		result.Parts = append(result.Parts, done)
+	}
+	for k := uint32(1); k <= at.order().Parts; k++ {
+		for _, waiting := range waits {
+			if len(waiting) > 0 && !slices.Contains(waiting, k) && !slices.Contains(result.Awaited, k) {
+				result.Awaited = append(result.Awaited, k)
+			}
+		}
+	}
+	return result, errors.Join(failed...)
+}
+
+// bring seals the part to one unit, and checks what the unit replies. There is no reply if the unit had put all parts together
+// before: it does not know them any more.
+func (p partToDeliver) bring(ctx context.Context, admin *client.Client, at *orderAtHand, unit uint32) (*order.PartReply, error) {
+	envelope, err := p.envelope(at, unit)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := admin.LoadPart(ctx, unit, client.LoadPartRequest{Order: at.record.Digest.String(), Envelope: envelope})
+	switch {
+	case client.HasCode(err, "key_part_waits"), client.HasCode(err, "key_parts_differ"), client.HasCode(err, "new_key_is_current"):
+		return nil, fmt.Errorf("%w (%s)", err, orCancel)
+	case err != nil:
+		return nil, err
+	case answer.Reply == nil && answer.Loaded:
+		return nil, nil //nolint:nilnil // no reply, and no error
+	}
+	return p.replied(at, unit, answer.Reply)
+}
+
+func (p partToDeliver) envelope(at *orderAtHand, unit uint32) ([]byte, error) {
+	o := at.order()
+	target, _ := o.Unit(unit)
+	ready := at.record.Said(order.Ready, unit)
+	if ready == nil {
+		return nil, errors.New("it has no importer key yet: run the command again")
+	}
+	source, err := order.SKIOf(p.signer.Public())
+	if err != nil {
+		return nil, err
+	}
+	bound := order.EnvelopeContext{Cluster: o.Cluster, Order: at.record.Digest, Source: source, Target: target.Identity, Importer: ready.Importer, Part: p.number}
+	info, err := bound.Info()
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := p.Seal(o.Suite, ready.Importer, info)
+	if err != nil {
+		return nil, err
+	}
+	e := order.Envelope{Suite: o.Suite, Order: at.record.Digest, Unit: unit, Part: p.number, Source: source, Sealed: sealed}
+	if err := e.SignAsAdministrator(info, p.signer); err != nil {
+		return nil, err
+	}
+	return e.Encode()
+}
+
+// replied checks that the unit itself says that it took this very part.
+func (p partToDeliver) replied(at *orderAtHand, unit uint32, der []byte) (*order.PartReply, error) {
+	signed, err := order.DecodeSignedPartReply(der)
+	if err != nil {
+		return nil, fmt.Errorf("its reply: %w", err)
+	}
+	ref, _ := at.order().Unit(unit)
+	reply, err := signed.Verify(ref.Identity)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("its reply: %w", err)
+	case reply.Order != at.record.Digest || reply.Unit != unit || reply.Part != p.number:
+		return nil, errors.New("its reply is about another order, crypto unit or key part: ask another node")
+	case !p.VerificationPattern().IsZero() && reply.Pattern != p.VerificationPattern():
+		return nil, fmt.Errorf("it took another value under that number, of pattern %v: %s", reply.Pattern, orCancel)
+	}
+	return reply, nil
+}
