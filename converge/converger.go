@@ -69,6 +69,12 @@ func (c *Converger) Step(ctx context.Context) (acted bool, err error) {
 	if acted, err := c.clearing(ctx, view); acted || err != nil {
 		return acted, err
 	}
+	if former, some, err := c.overtaken(view, rotation); some || err != nil {
+		if err == nil {
+			err = c.catchUp(ctx, view, former)
+		}
+		return err == nil, err
+	}
 	standing, waits, err := c.standing(view)
 	if err != nil {
 		return false, err

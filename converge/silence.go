@@ -40,7 +40,7 @@ func (s *silence) fences(view *fsm.View, now time.Time) (due []*fsm.FenceUnit) {
 	}
 	record := view.Record()
 	for _, n := range units {
-		if u, _ := view.Unit(n); record.Said(kind, n) == nil && !u.IsFenced() {
+		if u, _ := view.Unit(n); record.Said(kind, n) == nil && u.Fenced != rotation.Order {
 			due = append(due, &fsm.FenceUnit{Order: rotation.Order, Unit: n, At: fsm.TimeOf(now)})
 		}
 	}

@@ -1,6 +1,11 @@
 package fsm
 
-import "slices"
+import (
+	"slices"
+
+	"tumbler/cryptounit/masterkey"
+	"tumbler/cryptounit/order"
+)
 
 func (t *tx) bootstrap(c *Bootstrap) (Result, error) {
 	if err := understood(c.FeatureLevel); err != nil {
@@ -52,8 +57,23 @@ func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
 	t.states(c.Number, s.Generation, c.Report)
 	// A unit carries orders out by their numbers: past the one that destroys a key, it has destroyed it.
 	t.noLongerKept(func(k RetiredKey) bool { return k.Destroyed != 0 && s.Report.LastOrder >= k.Destroyed }, c.Number)
+	t.showsKey(c.Number, s.Report)
 	t.notable()
 	return Result{}, nil
+}
+
+// showsKey lifts the fence of a unit that a recovery was to give the master key, and left behind as it was cancelled, if the
+// unit has cleared that order and has the key all the same: as a report that came before it did not say. Nothing else would: the
+// target of a recovery has no key, and a rotation begins with no unit fenced.
+func (t *tx) showsKey(number uint32, r *order.Report) {
+	rotation := t.control.rotation
+	if t.control.cluster.FeatureLevel < levelLift || rotation == nil || rotation.State != StateCancelled ||
+		t.control.unit(number).Fenced != rotation.Order || t.control.record.Said(order.Cleared, number) == nil {
+		return
+	}
+	if r.Registers.New == masterkey.NewEmpty && Pattern(r.Registers.CurrentPattern) == t.control.cluster.Pattern {
+		t.lift(number)
+	}
 }
 
 // openNames: an order is open that names a unit, and so enrols just the identity that it names.

@@ -67,6 +67,9 @@ const levelCards = 5
 // levelClear is where current registers are emptied through the log.
 const levelClear = 5
 
+// levelLift is where a unit that was left behind by a recovery may show that it has the master key all the same.
+const levelLift = 5
+
 // levelTurn is where approvals wait for their turn.
 const levelTurn = 5
 
