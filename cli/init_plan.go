@@ -36,7 +36,11 @@ func (i *invocation) planInit(folder *workstation.Folder) (initPlan, error) {
 	if count < max(plan.signature, plan.revocation) {
 		return plan, i.usage("%d administrators cannot give %d signatures: lower the threshold, or install more", count, max(plan.signature, plan.revocation))
 	}
-	existing, err := i.existingKeys(folder, count)
+	ring, err := i.keyring(folder)
+	if err != nil {
+		return plan, err
+	}
+	existing, err := i.existingKeys(ring, count)
 	if err != nil {
 		return plan, err
 	}
@@ -44,13 +48,18 @@ func (i *invocation) planInit(folder *workstation.Folder) (initPlan, error) {
 	if len(names) > 0 && len(existing)+len(names) != count {
 		return plan, i.usage("%d administrators are to be installed, and %d signature keys and %d new names were given", count, len(existing), len(names))
 	}
+	if len(existing) < count {
+		if err := i.noService(); err != nil {
+			return plan, err
+		}
+	}
 	place := 0
 	for _, n := range existing {
-		info, err := folder.SigKey(n)
+		info, err := ring.look(n, place)
 		if err != nil {
 			return plan, err
 		}
-		key, err := i.openSigKey(folder, n, place, "Enter the password for the signature key identified by:\n"+info.String())
+		key, err := ring.open(n, place, identifiedBy(info))
 		if err != nil {
 			return plan, err
 		}
@@ -77,7 +86,7 @@ func (i *invocation) planInit(folder *workstation.Folder) (initPlan, error) {
 	for n, k := range plan.keys {
 		keyNums[n] = k.Info().KeyNum
 	}
-	return plan, folder.SelectSigKeys(keyNums)
+	return plan, ring.choose(keyNums)
 }
 
 // list gives the administrators' list.
@@ -121,8 +130,8 @@ func (i *invocation) threshold(flag, prompt string) (int, error) {
 }
 
 // existingKeys gives the KEYNUMs of signature keys to use that there are already.
-func (i *invocation) existingKeys(folder *workstation.Folder, count int) ([]int, error) {
-	all, err := folder.SigKeys()
+func (i *invocation) existingKeys(ring keyring, count int) ([]int, error) {
+	all, err := ring.list()
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +142,7 @@ func (i *invocation) existingKeys(folder *workstation.Folder, count int) ([]int,
 		}
 		t := newTable("KEYNUM", "DESCRIPTION", "SUBJECT KEY IDENTIFIER")
 		for _, k := range all {
-			t.row(k.KeyNum, k.Name, workstation.ShortSKI(k.SubjectKeyIdentifier)+"...")
+			t.row(k.KeyNum, k.Name, shownSKI(k))
 		}
 		if !i.json {
 			t.print(i.s.Out)

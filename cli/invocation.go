@@ -24,6 +24,8 @@ type invocation struct {
 	s    Streams
 	json bool
 	in   *bufio.Reader
+	// service holds the keys of a signing service, once they were asked for.
+	service *serviceKeys
 }
 
 // action makes a command's action of a function over an invocation.

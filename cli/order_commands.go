@@ -200,20 +200,27 @@ func (i *invocation) keysToSign(folder *workstation.Folder, d *document) ([]sign
 	among := func(list []order.Administrator, key []byte) bool {
 		return slices.ContainsFunc(list, func(a order.Administrator) bool { return string(a.Key) == string(key) })
 	}
-	chosen, _, err := i.chosenKeys(folder)
+	ring, err := i.keyring(folder)
+	if err != nil {
+		return nil, err
+	}
+	chosen, _, err := i.chosenKeys(ring)
 	if err != nil {
 		return nil, err
 	}
 	var keys []signatureKey
 	for place, n := range chosen {
-		info, err := folder.SigKey(n)
+		if len(keys) == missing {
+			break
+		}
+		info, err := ring.look(n, place)
 		if err != nil {
 			return nil, err
 		}
-		if len(keys) == missing || !among(d.list.List, info.PublicKey) || among(have, info.PublicKey) {
+		if !among(d.list.List, info.PublicKey) || among(have, info.PublicKey) {
 			continue
 		}
-		key, err := i.openSigKey(folder, n, place, "Enter the password for the signature key identified by:\n"+info.String())
+		key, err := ring.open(n, place, identifiedBy(info))
 		if err != nil {
 			return nil, err
 		}

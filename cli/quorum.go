@@ -20,13 +20,20 @@ type signatureKey interface {
 // quorum opens as many signature keys as a step needs: those that --keynum names, or else the current ones, or else those
 // asked for. Each must be an administrator's (a public key of the list).
 func (i *invocation) quorum(folder *workstation.Folder, administrators [][]byte, need int) ([]signatureKey, error) {
-	chosen, explicit, err := i.chosenKeys(folder)
+	ring, err := i.keyring(folder)
+	if err != nil {
+		return nil, err
+	}
+	chosen, explicit, err := i.chosenKeys(ring)
 	if err != nil {
 		return nil, err
 	}
 	var signing []workstation.SigKeyInfo
-	for _, n := range chosen {
-		info, err := folder.SigKey(n)
+	for place, n := range chosen {
+		if len(signing) == need && !explicit { // to look at one more may ask for its token
+			break
+		}
+		info, err := ring.look(n, place)
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +50,7 @@ func (i *invocation) quorum(folder *workstation.Folder, administrators [][]byte,
 	}
 	keys := make([]signatureKey, need)
 	for place, info := range signing[:need] {
-		if keys[place], err = i.openSigKey(folder, info.KeyNum, place, "Enter the password for the signature key identified by:\n"+info.String()); err != nil {
+		if keys[place], err = ring.open(info.KeyNum, place, identifiedBy(info)); err != nil {
 			return nil, err
 		}
 	}
@@ -51,12 +58,12 @@ func (i *invocation) quorum(folder *workstation.Folder, administrators [][]byte,
 }
 
 // chosenKeys gives KEYNUMs, and whether they were named for this command.
-func (i *invocation) chosenKeys(folder *workstation.Folder) ([]int, bool, error) {
+func (i *invocation) chosenKeys(ring keyring) ([]int, bool, error) {
 	if text := i.text("keynum", ""); text != "" {
 		list, err := i.parseKeyNums(text)
 		return list, true, err
 	}
-	selected, err := folder.SelectedSigKeys()
+	selected, err := ring.current()
 	if err != nil || len(selected) > 0 {
 		return selected, false, err
 	}
@@ -66,6 +73,11 @@ func (i *invocation) chosenKeys(folder *workstation.Folder) ([]int, bool, error)
 	}
 	list, err := i.parseKeyNums(answer)
 	return list, true, err
+}
+
+// identifiedBy is how a key's password is asked for.
+func identifiedBy(info workstation.SigKeyInfo) string {
+	return "Enter the password for the signature key identified by:\n" + info.String()
 }
 
 func are(n int, noun string) string {

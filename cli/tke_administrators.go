@@ -83,12 +83,20 @@ func administratorAdd(ctx context.Context, i *invocation) error {
 	if err != nil {
 		return err
 	}
+	folder, err := i.folder()
+	if err != nil {
+		return err
+	}
+	ring, err := i.keyring(folder)
+	if err != nil {
+		return err
+	}
 	keyNums, err := i.parseKeyNums(answer)
 	if err != nil || len(keyNums) != 1 {
 		return i.usage("--administrator %s is not one KEYNUM", answer)
 	}
-	return i.changeAdministrators(ctx, "The crypto unit administrator was added to the selected crypto units.", func(folder *workstation.Folder, list *order.Administrators) error {
-		info, err := folder.SigKey(keyNums[0])
+	return i.changeAdministrators(ctx, "The crypto unit administrator was added to the selected crypto units.", func(_ *workstation.Folder, list *order.Administrators) error {
+		info, err := ring.look(keyNums[0], 0)
 		if err != nil {
 			return err
 		}
@@ -101,7 +109,7 @@ func administratorAdd(ctx context.Context, i *invocation) error {
 			return refused(returnTooMany, 0, "a crypto unit takes %d administrators, and it has as many", order.MaxAdministrators)
 		}
 		// What the file shows in the clear is checked against its secret.
-		key, err := i.openSigKey(folder, info.KeyNum, 0, "Enter the password for the administrator signature key file:")
+		key, err := ring.open(info.KeyNum, 0, "Enter the password for the administrator signature key file:")
 		if err != nil {
 			return err
 		}

@@ -62,11 +62,15 @@ func sigKeys(_ context.Context, i *invocation) error {
 	if err != nil {
 		return err
 	}
-	keys, err := folder.SigKeys()
+	ring, err := i.keyring(folder)
 	if err != nil {
 		return err
 	}
-	selected, err := folder.SelectedSigKeys()
+	keys, err := ring.list()
+	if err != nil {
+		return err
+	}
+	selected, err := ring.current()
 	if err != nil {
 		return err
 	}
@@ -81,7 +85,7 @@ func sigKeys(_ context.Context, i *invocation) error {
 		}
 		t := newTable("KEYNUM", "DESCRIPTION", "SUBJECT KEY IDENTIFIER")
 		for _, k := range list {
-			t.row(k.KeyNum, k.Name, workstation.ShortSKI(k.SubjectKeyIdentifier)+"...")
+			t.row(k.KeyNum, k.Name, shownSKI(k.SigKeyInfo))
 		}
 		t.print(w)
 		if len(selected) > 0 {
@@ -90,9 +94,20 @@ func sigKeys(_ context.Context, i *invocation) error {
 	})
 }
 
+// shownSKI is an identifier as lists show it. That of a key in a signing service is not known without its token.
+func shownSKI(k workstation.SigKeyInfo) string {
+	if k.SubjectKeyIdentifier == "" {
+		return "its token was not given"
+	}
+	return workstation.ShortSKI(k.SubjectKeyIdentifier) + "..."
+}
+
 func sigKeyAdd(_ context.Context, i *invocation) error {
 	folder, err := i.folderAlone()
 	if err != nil {
+		return err
+	}
+	if err := i.noService(); err != nil {
 		return err
 	}
 	name, err := i.ask("name", "", "Enter an administrator name to be associated with the signature key:")
@@ -124,6 +139,9 @@ func sigKeyRemove(_ context.Context, i *invocation) error {
 	if err != nil {
 		return err
 	}
+	if err := i.noService(); err != nil {
+		return err
+	}
 	answer, err := i.ask("keynum", "", "Enter the KEYNUM of the signature key to delete:")
 	if err != nil {
 		return err
@@ -147,6 +165,10 @@ func sigKeySelect(_ context.Context, i *invocation) error {
 	if err != nil {
 		return err
 	}
+	ring, err := i.keyring(folder)
+	if err != nil {
+		return err
+	}
 	answer, err := i.ask("keynum", "", "Enter the KEYNUM values to select as current signature keys, separated by spaces:")
 	if err != nil {
 		return err
@@ -156,11 +178,11 @@ func sigKeySelect(_ context.Context, i *invocation) error {
 		return err
 	}
 	for place, n := range keyNums {
-		if _, err := i.openSigKey(folder, n, place, fmt.Sprintf("Enter the password for KEYNUM %d:", n)); err != nil {
+		if _, err := ring.open(n, place, fmt.Sprintf("Enter the password for KEYNUM %d:", n)); err != nil {
 			return err
 		}
 	}
-	if err := folder.SelectSigKeys(keyNums); err != nil {
+	if err := ring.choose(keyNums); err != nil {
 		return err
 	}
 	lines := make([]string, len(keyNums))

@@ -8,8 +8,10 @@ const selectionFile = "selection.json"
 
 // selection is what later commands work with.
 type selection struct {
-	SigKeys   []int               `json:"sigkeys"`   // KEYNUMs of the current signature keys
-	Deselects map[string][]uint32 `json:"deselects"` // units taken out of the selection, by instance; all others are in
+	SigKeys []int `json:"sigkeys"` // KEYNUMs of the current signature keys
+	// ServiceKeys are the names of the current ones in a signing service, which takes the place of files.
+	ServiceKeys []string            `json:"service_keys,omitempty"`
+	Deselects   map[string][]uint32 `json:"deselects"` // units taken out of the selection, by instance; all others are in
 }
 
 func (f *Folder) selection() (selection, error) {
@@ -34,6 +36,22 @@ func (f *Folder) SelectSigKeys(keyNums []int) error {
 func (f *Folder) SelectedSigKeys() ([]int, error) {
 	s, err := f.selection()
 	return s.SigKeys, err
+}
+
+// SelectServiceKeys makes keys of a signing service, by their names there, the current ones.
+func (f *Folder) SelectServiceKeys(names []string) error {
+	s, err := f.selection()
+	if err != nil {
+		return err
+	}
+	s.ServiceKeys = names
+	return f.write(selectionFile, s)
+}
+
+// SelectedServiceKeys gives the names of the current keys in a signing service; none were chosen: none.
+func (f *Folder) SelectedServiceKeys() ([]string, error) {
+	s, err := f.selection()
+	return s.ServiceKeys, err
 }
 
 // Selected tells whether a crypto unit of an instance is selected. Every unit is until it is taken out.

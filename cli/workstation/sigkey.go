@@ -104,7 +104,7 @@ func (f *Folder) AddSigKey(name, password string) (SigKeyInfo, error) {
 	if err != nil {
 		return SigKeyInfo{}, err
 	}
-	info, err := describe(name, key)
+	info, err := Describe(name, &key.PublicKey)
 	if err != nil {
 		return SigKeyInfo{}, err
 	}
@@ -154,7 +154,7 @@ func (f *Folder) OpenSigKey(keyNum int, password string) (*SigKey, error) {
 	if err != nil || !ok || key.Curve != elliptic.P521() {
 		return nil, tampered("it holds no P-521 key")
 	}
-	info, err := describe(opened.Name, key)
+	info, err := Describe(opened.Name, &key.PublicKey)
 	if err != nil {
 		return nil, err
 	}
@@ -185,14 +185,15 @@ func (f *Folder) RemoveSigKey(keyNum int) error {
 	return nil
 }
 
-func describe(name string, key *ecdsa.PrivateKey) (SigKeyInfo, error) {
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
+// Describe gives what is shown of an administrator's public key.
+func Describe(name string, public *ecdsa.PublicKey) (SigKeyInfo, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return SigKeyInfo{}, err
 	}
-	ski, err := order.SKIOf(&key.PublicKey)
+	ski, err := order.SKIOf(public)
 	if err != nil {
 		return SigKeyInfo{}, err
 	}
-	return SigKeyInfo{Name: name, SubjectKeyIdentifier: ski.String(), PublicKey: public}, nil
+	return SigKeyInfo{Name: name, SubjectKeyIdentifier: ski.String(), PublicKey: der}, nil
 }
