@@ -28,7 +28,7 @@ export GOFLAGS ?= -buildvcs=false
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build cards test test-kills keep lint demo model sim mutants chaos leak-test leak-proof up down fuzz bench ci
+.PHONY: help deps build cards test test-kills e2e keep lint demo model sim mutants chaos leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: deps ## run all tests with the race detector (TEST=./fsm/... for some)
 test-kills: ## kill every role in every state of a rotation, and show a line for each; and a restore at each of its steps
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 60m -v ./tests/kills -every
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 20m -run '^TestARestoreIsKilledAtEachOfItsSteps$$' ./tests/operations -every
+
+e2e: deps ## whole ceremonies by prompts alone, and transcripts of every command and every refusal
+	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 20m -v ./tests/e2e
 
 keep: ## write the data directories of this release for tests/upgrade (NAME=0.1.0)
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -run '^TestKeep$$' ./tests/upgrade -args -keep $(CURDIR)/tests/upgrade/testdata/$(NAME).tar.gz

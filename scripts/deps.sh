@@ -9,6 +9,8 @@ missing=()
 for pair in "${needed[@]}"; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
+# tests/e2e answers prompts on a terminal.
+python3 -c 'import pexpect' 2>/dev/null || missing+=(python3-pexpect)
 # The race detector links the C library.
 if command -v gcc >/dev/null && ! echo 'int main(void) { return 0; }' | gcc -include stdlib.h -x c -o /dev/null - 2>/dev/null; then
   missing+=(libc6-dev)

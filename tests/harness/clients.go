@@ -85,17 +85,26 @@ func (c *Cluster) Published(number uint32) *kp.Client {
 	return published
 }
 
+// Environment tells the program where the cluster is, and where the workstation folder; it holds no password.
+func (c *Cluster) Environment() []string {
+	env := []string{
+		"TUMBLER_CA=" + c.path("pki/ca.pem"), "TUMBLER_CERT=" + c.path("pki/client-admin.pem"), "TUMBLER_KEY=" + c.path("pki/client-admin.key"),
+		"CLOUDTKEFILES=" + c.path("tke"), "TUMBLER_AGE_WORK_FACTOR=10", "TUMBLER_INSTANCE=" + c.Instance, "TUMBLER_API_KEY=" + c.APIKey,
+	}
+	if slices.ContainsFunc(c.Nodes, (*Node).answers) {
+		env = append(env, "TUMBLER_ADDRESS="+strings.Join(c.addresses(), ","))
+	}
+	return env
+}
+
+// Binary is the program that the nodes run.
+func (c *Cluster) Binary() string { return c.binary }
+
 // Run runs the program as an administrator, and gives what it prints on both outputs.
 func (c *Cluster) Run(args ...string) (string, error) {
 	c.t.Helper()
 	command := exec.CommandContext(c.t.Context(), c.binary, args...)
-	command.Env = append(os.Environ(),
-		"TUMBLER_CA="+c.path("pki/ca.pem"), "TUMBLER_CERT="+c.path("pki/client-admin.pem"), "TUMBLER_KEY="+c.path("pki/client-admin.key"),
-		"CLOUDTKEFILES="+c.path("tke"), "TUMBLER_AGE_WORK_FACTOR=10", "TUMBLER_SIGKEY_PASSWORD=a test needs no secret 7",
-		"TUMBLER_INSTANCE="+c.Instance, "TUMBLER_API_KEY="+c.APIKey)
-	if slices.ContainsFunc(c.Nodes, (*Node).answers) && args[0] != "pki" {
-		command.Env = append(command.Env, "TUMBLER_ADDRESS="+strings.Join(c.addresses(), ","))
-	}
+	command.Env = append(append(os.Environ(), c.Environment()...), "TUMBLER_SIGKEY_PASSWORD=a test needs no secret 7")
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out
 	err := command.Run()

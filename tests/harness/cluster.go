@@ -27,7 +27,11 @@ type Cluster struct {
 	binary string
 	health *http.Client
 	order  string // digest of the rotation that was started last
+	blank  bool   // no administrators, and no master key
 }
+
+// Uninitialised leaves the crypto units as they came, in imprint mode and without a master key: an option of NewCluster.
+func Uninitialised(c *Cluster) { c.blank = true }
 
 // NewCluster starts that many operational and recovery nodes (crypto units are numbered from 1, operational ones first),
 // makes them one cluster, and initialises it with two administrators, both of whom must sign. Options change what was
@@ -50,6 +54,9 @@ func NewCluster(t *testing.T, operational, recovery int, options ...func(*Cluste
 		c.waitHealthy(n, "/healthz")
 	}
 	c.form()
+	if c.blank {
+		return c
+	}
 	c.MustRun("tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2",
 		"--administrators", "2", "--name", "Alice", "--name", "Bob", "--yes")
 	return c
