@@ -9,10 +9,12 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 
 	"tumbler/api/client"
 	"tumbler/cli/workstation"
+	"tumbler/cryptounit/importer"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -24,7 +26,7 @@ type fakeParts struct {
 	signed   *order.SignedOrder
 	o        *order.Order
 	evidence order.Evidence
-	importer map[uint32]hpke.PrivateKey
+	importer map[uint32]fakeImporter
 	waiting  map[uint32]map[uint32][]byte // of each unit, by number
 	signers  map[uint32]order.SKI         // of each part
 	state    string
@@ -38,8 +40,38 @@ type fakeParts struct {
 	took   func()                                       // called at every later question for the evidence
 }
 
+// fakeImporter is a unit's importer key.
+type fakeImporter struct {
+	public []byte
+	open   func(info, sealed []byte) ([]byte, error)
+}
+
+// rsaImporter is made once: it takes its time.
+var rsaImporter = sync.OnceValues(func() (fakeImporter, error) {
+	private, public, err := importer.NewRSA()
+	return fakeImporter{public, func(_, sealed []byte) ([]byte, error) { return importer.OpenRSA(private, sealed) }}, err
+})
+
+func newFakeImporter(suite order.Suite) (fakeImporter, error) {
+	switch suite {
+	case order.SuiteRSA:
+		return rsaImporter()
+	case order.SuiteECDH:
+		private, public, err := importer.ECDHFromSeed(workstation.RandomKeyPart())
+		return fakeImporter{public, func(_, sealed []byte) ([]byte, error) { return importer.OpenECDH(private, sealed) }}, err
+	case order.SuiteHPKE:
+	}
+	key, err := importer.KEM().GenerateKey()
+	if err != nil {
+		return fakeImporter{}, err
+	}
+	return fakeImporter{key.PublicKey().Bytes(), func(info, sealed []byte) ([]byte, error) {
+		return hpke.Open(key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, sealed)
+	}}, nil
+}
+
 func playParts(f *fakeCluster) *fakeParts {
-	p := &fakeParts{fakeCluster: f, importer: map[uint32]hpke.PrivateKey{}, waiting: map[uint32]map[uint32][]byte{}, signers: map[uint32]order.SKI{}, silent: map[uint32]bool{}}
+	p := &fakeParts{fakeCluster: f, importer: map[uint32]fakeImporter{}, waiting: map[uint32]map[uint32][]byte{}, signers: map[uint32]order.SKI{}, silent: map[uint32]bool{}}
 	f.parts = p
 	f.answer("GET /rotations/{digest}/receipt", p.receipt)
 	f.answer("POST /units/{number}/parts", p.load)
@@ -114,13 +146,13 @@ func (p *fakeParts) begin(signed *order.SignedOrder, o *order.Order) {
 	p.signed, p.o, p.state, p.to = signed, o, client.StatePreparing, masterkey.Pattern{}
 	p.evidence = order.Evidence{Order: *signed, Administrators: p.units[0].administrators}
 	for _, u := range p.units {
-		key, err := hpke.MLKEM768X25519().GenerateKey()
+		key, err := newFakeImporter(o.Suite)
 		if err != nil {
 			p.t.Error(err)
 			return
 		}
 		p.importer[u.number], p.waiting[u.number] = key, map[uint32][]byte{}
-		p.say(u, order.Statement{Kind: order.Ready, Importer: key.PublicKey().Bytes(),
+		p.say(u, order.Statement{Kind: order.Ready, Importer: key.public,
 			Report: &order.Report{Role: u.role, Instance: o.Instance, Registers: u.registers, Administrators: u.administrators}})
 	}
 	p.advance()
@@ -304,7 +336,7 @@ func (p *fakeParts) opened(u *fakeUnit, der []byte) (*order.Envelope, []byte) {
 		return nil, nil
 	}
 	key := p.importer[u.number]
-	bound := order.EnvelopeContext{Cluster: p.o.Cluster, Order: p.signed.Digest(), Source: e.Source, Target: u.identity(), Importer: key.PublicKey().Bytes(), Part: e.Part}
+	bound := order.EnvelopeContext{Cluster: p.o.Cluster, Order: p.signed.Digest(), Source: e.Source, Target: u.identity(), Importer: key.public, Part: e.Part}
 	info, err := bound.Info()
 	if err != nil {
 		p.t.Error(err)
@@ -316,9 +348,9 @@ func (p *fakeParts) opened(u *fakeUnit, der []byte) (*order.Envelope, []byte) {
 	}
 	var value []byte
 	if err == nil {
-		value, err = hpke.Open(key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, e.Sealed)
+		value, err = key.open(info, e.Sealed)
 	}
-	if err != nil || e.Unit != u.number {
+	if err != nil || e.Unit != u.number || e.Suite != p.o.Suite {
 		p.t.Errorf("an envelope for unit %d: %v", e.Unit, err)
 		return nil, nil
 	}

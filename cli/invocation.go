@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"tumbler/api/client"
+	"tumbler/cli/card"
 	"tumbler/cli/workstation"
 )
 
@@ -26,12 +27,14 @@ type invocation struct {
 	in   *bufio.Reader
 	// service holds the keys of a signing service, once they were asked for.
 	service *serviceKeys
+	readers card.Readers // of smart cards; nil until one is asked for
 }
 
 // action makes a command's action of a function over an invocation.
 func action(s Streams, do func(context.Context, *invocation) error) urfave.ActionFunc {
-	return func(c *urfave.Context) error {
+	return func(c *urfave.Context) (err error) {
 		i := &invocation{c: c, s: s, in: bufio.NewReader(s.In)}
+		defer func() { err = errors.Join(err, i.close()) }()
 		switch format := i.text(flagOutput, envOutput); format {
 		case "", outputText:
 		case outputJSON:

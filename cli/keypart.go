@@ -18,6 +18,8 @@ type keyPart interface {
 	// Seal seals the part to the importer key of a unit (order.Statement.Importer of its `ready`), for one order.EnvelopeContext,
 	// whose Info info is. It refuses a suite that it does not know.
 	Seal(suite order.Suite, importer, info []byte) ([]byte, error)
+	// Suites are those that it knows.
+	Suites() []order.Suite
 	// Erase ends its use.
 	Erase()
 }
@@ -104,6 +106,9 @@ type filePart struct {
 
 func (p filePart) Label() string { return p.Description }
 
+// Suites are all: this workstation seals what is in a file.
+func (p filePart) Suites() []order.Suite { return suitesBest() }
+
 // differ refuses parts that show one pattern: equal parts cancel out.
 func (p partsWanted) differ(folder *workstation.Folder) error {
 	seen := map[string]int{}
@@ -112,7 +117,7 @@ func (p partsWanted) differ(folder *workstation.Folder) error {
 		if err != nil {
 			return err
 		}
-		if other, twice := seen[info.Pattern]; twice {
+		if other, twice := seen[info.Pattern]; twice && info.Pattern != "" { // a card may not show it: then a unit refuses
 			return fmt.Errorf("KEYNUM %d and %d are the same key part: equal parts cancel out", other, n)
 		}
 		seen[info.Pattern] = n
@@ -123,19 +128,30 @@ func (p partsWanted) differ(folder *workstation.Folder) error {
 // openParts opens the parts, each with its password. Whoever calls it erases them.
 func (i *invocation) openParts(folder *workstation.Folder, wanted partsWanted) (parts []keyPart, err error) {
 	for place, keyNum := range wanted.keyNums {
-		var password string
-		password, err = i.passwordOf(keyPartPasswords(flagPartPasswords), keyNum, place, fmt.Sprintf("Enter the password for key file %d", place+1))
-		var part *workstation.KeyPart
-		if err == nil {
-			part, err = folder.OpenKeyPart(keyNum, password)
-		}
+		part, err := i.openPart(folder, keyNum, place)
 		if err != nil {
 			eraseParts(parts)
 			return nil, err
 		}
-		parts = append(parts, filePart{part})
+		parts = append(parts, part)
 	}
 	return parts, nil
+}
+
+func (i *invocation) openPart(folder *workstation.Folder, keyNum, place int) (keyPart, error) {
+	info, err := folder.KeyPart(keyNum)
+	if err != nil {
+		return nil, err
+	}
+	if info.Card != "" {
+		return i.openCardPart(folder, info)
+	}
+	password, err := i.passwordOf(keyPartPasswords(flagPartPasswords), keyNum, place, fmt.Sprintf("Enter the password for key file %d", place+1))
+	if err != nil {
+		return nil, err
+	}
+	part, err := folder.OpenKeyPart(keyNum, password)
+	return filePart{part}, err
 }
 
 func eraseParts(parts []keyPart) {

@@ -316,7 +316,7 @@ func TestNoPartGoesToAUnitWithOtherAdministrators(t *testing.T) {
 	list := p.units[1].administrators
 	otherAdministrators(p, 1)
 	p.mu.Lock()
-	p.say(p.units[1], order.Statement{Kind: order.Ready, Importer: p.importer[2].PublicKey().Bytes(), Report: &order.Report{Role: order.Operational, Registers: p.units[1].registers, Administrators: p.units[1].administrators}})
+	p.say(p.units[1], order.Statement{Kind: order.Ready, Importer: p.importer[2].public, Report: &order.Report{Role: order.Operational, Registers: p.units[1].registers, Administrators: p.units[1].administrators}})
 	p.mu.Unlock()
 	p.units[1].administrators = list
 	p.fails("crypto unit 2 reports other administrators or thresholds than those that signed the order", "", "tke", "cryptounit-mk-load", "--mk", "2", "--part", "2")

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"tumbler/api/client"
+	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
 
@@ -21,13 +22,15 @@ type partToDeliver struct {
 	keyNum int
 	number uint32
 	signer signatureKey
+	// pattern is the part's; zero until the first unit tells, where a smart card cannot.
+	pattern masterkey.Pattern
 }
 
 // newDelivery has each part signed by a key of its own where there are as many, or else by the last.
 func newDelivery(wanted partsWanted, parts []keyPart, keys []signatureKey) *delivery {
 	d := &delivery{}
 	for n, part := range parts {
-		d.parts = append(d.parts, partToDeliver{part, wanted.keyNums[n], wanted.numbers[n], keys[min(n, len(keys)-1)]})
+		d.parts = append(d.parts, partToDeliver{part, wanted.keyNums[n], wanted.numbers[n], keys[min(n, len(keys)-1)], part.VerificationPattern()})
 	}
 	return d
 }
@@ -39,6 +42,7 @@ type delivered struct {
 	Parts   []partDelivered `json:"parts"`
 	Awaited []uint32        `json:"awaited"` // numbers of the parts that some unit still waits for
 	Loaded  bool            `json:"loaded"`
+	Suite   string          `json:"suite,omitempty"`                // how the parts were sealed
 	Pattern string          `json:"verification_pattern,omitempty"` // of the new register
 }
 
@@ -67,11 +71,12 @@ const orCancel = "if a wrong key part is in, the order can only be cancelled: `t
 // deliver brings every part to every unit that has not loaded yet. A unit that does not answer, or refuses, is named when the
 // others have been asked.
 func (d *delivery) deliver(ctx context.Context, admin *client.Client, at *orderAtHand) (delivered, error) {
-	result := delivered{Digest: at.record.Digest.String(), Order: at.order().Number, Parts: []partDelivered{}, Awaited: []uint32{}}
+	result := delivered{Digest: at.record.Digest.String(), Order: at.order().Number, Suite: at.order().Suite.String(), Parts: []partDelivered{}, Awaited: []uint32{}}
 	var failed []error
 	waits := map[uint32][]uint32{} // of each unit that has not loaded: the parts that wait in it
-	for _, p := range d.parts {
-		done := partDelivered{p.number, p.keyNum, p.Label(), p.VerificationPattern().String(), []uint32{}, p.signer.Info().Name}
+	for n := range d.parts {
+		p := &d.parts[n]
+		done := partDelivered{Part: p.number, KeyNum: p.keyNum, Description: p.Label(), Units: []uint32{}, Signer: p.signer.Info().Name}
 		for _, n := range at.order().Loaders() {
 			if at.record.Said(order.Loaded, n) != nil {
 				continue
@@ -86,6 +91,7 @@ func (d *delivery) deliver(ctx context.Context, admin *client.Client, at *orderA
 				done.Units, done.Pattern, waits[n] = append(done.Units, n), reply.Pattern.String(), reply.Waiting
 			}
 		}
+		done.Pattern = p.pattern.String()
 		result.Parts = append(result.Parts, done)
 	}
 	for k := uint32(1); k <= at.order().Parts; k++ {
@@ -100,7 +106,7 @@ func (d *delivery) deliver(ctx context.Context, admin *client.Client, at *orderA
 
 // bring seals the part to one unit, and checks what the unit replies. There is no reply if the unit had put all parts together
 // before: it does not know them any more.
-func (p partToDeliver) bring(ctx context.Context, admin *client.Client, at *orderAtHand, unit uint32) (*order.PartReply, error) {
+func (p *partToDeliver) bring(ctx context.Context, admin *client.Client, at *orderAtHand, unit uint32) (*order.PartReply, error) {
 	envelope, err := p.envelope(at, unit)
 	if err != nil {
 		return nil, err
@@ -117,7 +123,7 @@ func (p partToDeliver) bring(ctx context.Context, admin *client.Client, at *orde
 	return p.replied(at, unit, answer.Reply)
 }
 
-func (p partToDeliver) envelope(at *orderAtHand, unit uint32) ([]byte, error) {
+func (p *partToDeliver) envelope(at *orderAtHand, unit uint32) ([]byte, error) {
 	o := at.order()
 	target, _ := o.Unit(unit)
 	ready := at.record.Said(order.Ready, unit)
@@ -145,7 +151,7 @@ func (p partToDeliver) envelope(at *orderAtHand, unit uint32) ([]byte, error) {
 }
 
 // replied checks that the unit itself says that it took this very part.
-func (p partToDeliver) replied(at *orderAtHand, unit uint32, der []byte) (*order.PartReply, error) {
+func (p *partToDeliver) replied(at *orderAtHand, unit uint32, der []byte) (*order.PartReply, error) {
 	signed, err := order.DecodeSignedPartReply(der)
 	if err != nil {
 		return nil, fmt.Errorf("its reply: %w", err)

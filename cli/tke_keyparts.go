@@ -15,6 +15,7 @@ const (
 	envKeyPartValue    = "TUMBLER_KEYPART_VALUE"
 	flagPartPasswords  = "part-password-file"
 	flagKeyPartValue   = "value-file"
+	promptDescription  = "Enter a description for the key part:"
 	partPasswordsUsage = "`FILE` with the passwords of the key parts, a line each, in the order in which they are named [$TUMBLER_KEYPART_PASSWORD, $TUMBLER_KEYPART_PASSWORD_<KEYNUM>]"
 )
 
@@ -38,7 +39,8 @@ func keyPartCommands(s Streams) []*urfave.Command {
 			Description: "2 or 3 parts, each with its own custodian, are one master key; it comes together inside the crypto units alone.\n" +
 				"The value is never given by a flag, which every process on the machine could read.\n\n" +
 				"Examples:\n   tumbler tke mk-add --random --description 'first part of 2026'\n" +
-				"   tumbler tke mk-add --value --description 'first part of 2026' --value-file FILE",
+				"   tumbler tke mk-add --value --description 'first part of 2026' --value-file FILE\n" +
+				"   tumbler tke mk-add --random --description 'second part' --card 'pkcs11:token=carol?module-path=/usr/lib/softhsm/libsofthsm2.so'",
 			Flags: join([]urfave.Flag{
 				&urfave.BoolFlag{Name: "random", Usage: "draw the value"},
 				&urfave.BoolFlag{Name: "value", Usage: "ask for the value, of 64 hex digits"},
@@ -46,7 +48,7 @@ func keyPartCommands(s Streams) []*urfave.Command {
 				text(flagKeyPartValue, "`FILE` with the value for --value [$"+envKeyPartValue+" holds the value itself]"),
 				text("password-file", "`FILE` with the password on its first line [$TUMBLER_KEYPART_PASSWORD]"),
 				generateFlag("the key part"),
-			}, outputFlags(), folderFlags()),
+			}, cardFlags("draw it"), outputFlags(), folderFlags()),
 			Action: action(s, keyPartAdd),
 		},
 		{
@@ -83,11 +85,20 @@ func keyParts(_ context.Context, i *invocation) error {
 func showKeyParts(w io.Writer, list []workstation.KeyPartInfo) {
 	t := newTable("KEYNUM", "DESCRIPTION", "VERIFICATION PATTERN")
 	for _, p := range list {
+		if p.Pattern == "" {
+			t.row(p.KeyNum, p.Description, "-")
+			continue
+		}
 		first, second := patternLines(p.Pattern)
 		t.row(p.KeyNum, p.Description, first)
 		t.row("", "", second)
 	}
 	t.print(w)
+	cards := map[int]string{}
+	for _, p := range list {
+		cards[p.KeyNum] = p.Card
+	}
+	showCards(w, cards)
 }
 
 func keyPartAdd(_ context.Context, i *invocation) error {
@@ -101,7 +112,12 @@ func keyPartAdd(_ context.Context, i *invocation) error {
 	if i.flag("random") == i.flag("value") {
 		return i.usage("give one of --random, which draws the value, and --value, which asks for it")
 	}
-	description, err := i.ask("description", "", "Enter a description for the key part:")
+	if uri, given, err := i.cardURI(); err != nil {
+		return err
+	} else if given {
+		return i.addCardKeyPart(folder, uri)
+	}
+	description, err := i.ask("description", "", promptDescription)
 	if err != nil {
 		return err
 	}
@@ -175,5 +191,9 @@ func keyPartRemove(_ context.Context, i *invocation) error {
 	if err := folder.RemoveKeyPart(keyNum); err != nil {
 		return err
 	}
-	return i.done(map[string]int{"keynum": keyNum}, "The key part was deleted.")
+	lines := []string{"The key part was deleted."}
+	if info.Card != "" {
+		lines = append(lines, staysOnCard)
+	}
+	return i.done(map[string]int{"keynum": keyNum}, lines...)
 }

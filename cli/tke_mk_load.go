@@ -34,6 +34,7 @@ func registerLoadCommand(s Streams) *urfave.Command {
 			text("parts", "`NUMBER` of key parts, 2 or 3, of an order that this command opens; else as many as --mk names"),
 			text(flagPartPasswords, partPasswordsUsage),
 			&urfave.BoolFlag{Name: "one-custodian", Usage: "one administrator may sign several key parts: the nodes' configuration says so too (key_parts_by_one_administrator)"},
+			text(flagSuite, "how key parts are sealed to crypto units, of an order that this command opens: `SUITE` hpke, ecdh-p521-aes-kw or rsa-4096-oaep; else the first that every part can do. Smart cards know no hpke, and the others are not post-quantum"),
 			text("policy", "`POLICY` documented (the default: creating and importing keys is refused while they are rewrapped) or online (it is served)"),
 			text("retire", "what recovery units do with the former master key: `HOW` keep (the default: it opens old backups) or destroy"),
 			text(flagFingerprints, "compare units that this workstation meets for the first time with this `FILE`: a line `NUM FINGERPRINT` each"),
@@ -83,6 +84,11 @@ func (i *invocation) writeLoad(folder *workstation.Folder, o order.Order, list *
 		return i.usage("--%s goes with --parts, how many key parts the master key has, and without --mk: parts are loaded when the order is handed in", flagOrder)
 	}
 	o.Parts = uint32(count)
+	if asked, given, err := i.suiteAsked(); err != nil {
+		return err
+	} else if given {
+		o.Suite = asked
+	}
 	if o.NotAfter, err = i.orderUntil(time.Now()); err != nil {
 		return err
 	}
@@ -118,6 +124,9 @@ func (i *invocation) openLoad(ctx context.Context, admin *client.Client, folder 
 		return err
 	}
 	defer eraseParts(parts)
+	if o.Suite, err = i.suiteFor(parts); err != nil {
+		return err
+	}
 	digest, err := i.submit(ctx, admin, o, keys[:list.Signature])
 	if err != nil {
 		return err
@@ -162,6 +171,9 @@ func (i *invocation) joinLoad(ctx context.Context, admin *client.Client, folder 
 		return err
 	}
 	defer eraseParts(parts)
+	if err := i.suiteFits(parts, at.order().Suite); err != nil {
+		return err
+	}
 	return i.deliverTo(ctx, admin, at.open.Digest, newDelivery(wanted, parts, keys))
 }
 

@@ -30,8 +30,8 @@ func sigKeyCommands(s Streams) []*urfave.Command {
 		{
 			Name:        "sigkey-add",
 			Usage:       "make a signature key for an administrator",
-			Description: "A password that is soon guessed is refused.\n\nExamples:\n   TUMBLER_SIGKEY_PASSWORD=... tumbler tke sigkey-add --name Alice\n   tumbler tke sigkey-add --name Bob --generate-password",
-			Flags:       join([]urfave.Flag{text("name", "`NAME` of the administrator, at most 30 characters"), passwordFile, generateFlag("the signature key")}, outputFlags(), folderFlags()),
+			Description: "A password that is soon guessed is refused.\n\nExamples:\n   TUMBLER_SIGKEY_PASSWORD=... tumbler tke sigkey-add --name Alice\n   tumbler tke sigkey-add --name Bob --generate-password\n   tumbler tke sigkey-add --name Carol --card 'pkcs11:token=carol?module-path=/usr/lib/softhsm/libsofthsm2.so'",
+			Flags:       join([]urfave.Flag{text("name", "`NAME` of the administrator, at most 30 characters"), passwordFile, generateFlag("the signature key")}, cardFlags("make it"), outputFlags(), folderFlags()),
 			Action:      action(s, sigKeyAdd),
 		},
 		{
@@ -88,6 +88,11 @@ func sigKeys(_ context.Context, i *invocation) error {
 			t.row(k.KeyNum, k.Name, shownSKI(k.SigKeyInfo))
 		}
 		t.print(w)
+		cards := map[int]string{}
+		for _, k := range list {
+			cards[k.KeyNum] = k.Card
+		}
+		showCards(w, cards)
 		if len(selected) > 0 {
 			line(w, "\nCurrent signature keys: KEYNUM %s", numbers(selected))
 		}
@@ -109,6 +114,11 @@ func sigKeyAdd(_ context.Context, i *invocation) error {
 	}
 	if err := i.noService(); err != nil {
 		return err
+	}
+	if uri, given, err := i.cardURI(); err != nil {
+		return err
+	} else if given {
+		return i.addCardSigKey(folder, uri)
 	}
 	name, err := i.ask("name", "", "Enter an administrator name to be associated with the signature key:")
 	if err != nil {
@@ -154,10 +164,18 @@ func sigKeyRemove(_ context.Context, i *invocation) error {
 	if err != nil || !yes {
 		return declined(err)
 	}
+	info, err := folder.SigKey(keyNum)
+	if err != nil {
+		return err
+	}
 	if err := folder.RemoveSigKey(keyNum); err != nil {
 		return err
 	}
-	return i.done(map[string]int{"keynum": keyNum}, "The signature key was deleted.")
+	lines := []string{"The signature key was deleted."}
+	if info.Card != "" {
+		lines = append(lines, staysOnCard)
+	}
+	return i.done(map[string]int{"keynum": keyNum}, lines...)
 }
 
 func sigKeySelect(_ context.Context, i *invocation) error {
@@ -194,8 +212,12 @@ func sigKeySelect(_ context.Context, i *invocation) error {
 
 // openSigKey opens a signature key with the password given for it, or asked for.
 func (i *invocation) openSigKey(folder *workstation.Folder, keyNum, place int, prompt string) (signatureKey, error) {
-	if _, err := folder.SigKey(keyNum); err != nil {
+	info, err := folder.SigKey(keyNum)
+	if err != nil {
 		return nil, err
+	}
+	if info.Card != "" {
+		return i.cardSigKey(folder, info)
 	}
 	password, err := i.passwordOf(sigKeyPasswords, keyNum, place, prompt)
 	if err != nil {

@@ -31,7 +31,7 @@ func (a Asker) permit(token Token, state pinState) error {
 		return refuse(ErrLocked, "%v: nothing was tried; unlock it with the card's own tools", token)
 	case pinLast:
 		if !a.LastTry {
-			return refuse(ErrLastTry, "%v: nothing was tried; run the command again with --last-pin-try if you are sure of the PIN", token)
+			return refuse(ErrLastTry, "%v: nothing was tried; set TUMBLER_LAST_PIN_TRY=yes and run the command again if you are sure of the PIN", token)
 		}
 		a.Warn("This is the last try for the PIN of " + token.String() + ": a wrong one locks it.")
 	case pinWrong:

@@ -20,7 +20,8 @@ const MaxDescription = 30
 type KeyPartInfo struct {
 	KeyNum      int    `json:"keynum"`
 	Description string `json:"description"`
-	Pattern     string `json:"verification_pattern"` // 64 hex digits, as masterkey.Pattern
+	Pattern     string `json:"verification_pattern"` // 64 hex digits, as masterkey.Pattern; empty where a smart card cannot tell
+	Card        string `json:"card,omitempty"`       // PKCS #11 URI of a part on a smart card
 }
 
 // KeyPart is an opened part of a master key. It prints as [redacted]. Whoever opens it erases it.
@@ -52,6 +53,7 @@ type keyPartFile struct {
 
 func (i *KeyPartInfo) number() int     { return i.KeyNum }
 func (i *KeyPartInfo) setNumber(n int) { i.KeyNum = n }
+func (i *KeyPartInfo) card() string    { return i.Card }
 
 // keyPartSecret is what is sealed, as JSON.
 type keyPartSecret struct {
@@ -110,6 +112,46 @@ func (f *Folder) AddKeyPart(description string, value []byte, password string) (
 	defer clear(secret)
 	err = f.add(keyPartFiles, &file, secret, password)
 	return file.KeyPartInfo, err
+}
+
+// AddCardKeyPart writes the file of a key part on a smart card, whose label is the description. The pattern is zero where the card cannot
+// tell.
+func (f *Folder) AddCardKeyPart(description, uri string, pattern masterkey.Pattern) (KeyPartInfo, error) {
+	if err := CheckDescription(description); err != nil {
+		return KeyPartInfo{}, err
+	}
+	file := keyPartFile{KeyPartInfo: KeyPartInfo{Description: description, Card: uri}}
+	if !pattern.IsZero() {
+		file.Pattern = pattern.String()
+	}
+	existing, err := f.KeyParts()
+	if err != nil {
+		return KeyPartInfo{}, err
+	}
+	for _, e := range existing {
+		if e.Card == uri || e.Pattern != "" && e.Pattern == file.Pattern {
+			return KeyPartInfo{}, fmt.Errorf("KEYNUM %d, %q, is this key part already", e.KeyNum, e.Description)
+		}
+	}
+	err = f.addCard(keyPartFiles, &file)
+	return file.KeyPartInfo, err
+}
+
+// CheckCardKeyPart checks what the file shows in the clear against the part that a card has under a label. A card that cannot tell the pattern
+// gives a zero one, which only goes with a file that shows none.
+func (f *Folder) CheckCardKeyPart(keyNum int, label string, pattern masterkey.Pattern) error {
+	shown, err := f.KeyPart(keyNum)
+	if err != nil {
+		return err
+	}
+	of := ""
+	if !pattern.IsZero() {
+		of = pattern.String()
+	}
+	if shown.Description != label || shown.Pattern != of {
+		return f.tampered(keyPartFiles, keyNum, fmt.Sprintf("on the smart card is %q with verification pattern %s", label, of))
+	}
+	return nil
 }
 
 // KeyParts lists key parts by number, from what their files show in the clear.

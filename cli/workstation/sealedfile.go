@@ -15,8 +15,14 @@ import (
 	"filippo.io/age"
 )
 
-// sealedFormat is the format of sealed files.
-const sealedFormat = 1
+// The formats of files: with a sealed secret, and of what is on a smart card.
+const (
+	sealedFormat = 1
+	cardFormat   = 2
+)
+
+// ErrOnCard means that a file has no secret that a password would open.
+var ErrOnCard = errors.New("it is on a smart card")
 
 // ErrWrongPassword means that the password does not open the file.
 var ErrWrongPassword = errors.New("the password is wrong")
@@ -42,7 +48,7 @@ func (k sealedKind) fileName(keyNum int) string { return strconv.Itoa(keyNum) + 
 // sealed is what every sealed file has.
 type sealed struct {
 	Format int    `json:"format"`
-	Sealed []byte `json:"sealed"` // an age file with one scrypt recipient, of the secret as JSON
+	Sealed []byte `json:"sealed,omitempty"` // an age file with one scrypt recipient, of the secret as JSON; none of what is on a card
 }
 
 func (s *sealed) seal() *sealed { return s }
@@ -52,6 +58,7 @@ type sealedFile interface {
 	seal() *sealed
 	number() int
 	setNumber(keyNum int)
+	card() string // PKCS #11 URI of what is on a smart card
 }
 
 // add seals a secret with a password, under the lowest free number, which the file then has.
@@ -61,6 +68,16 @@ func (f *Folder) add(kind sealedKind, file sealedFile, secret []byte, password s
 		return err
 	}
 	*file.seal() = sealed{sealedFormat, ciphertext}
+	return f.put(kind, file)
+}
+
+// addCard writes the file of what is on a smart card, as add does.
+func (f *Folder) addCard(kind sealedKind, file sealedFile) error {
+	*file.seal() = sealed{Format: cardFormat}
+	return f.put(kind, file)
+}
+
+func (f *Folder) put(kind sealedKind, file sealedFile) error {
 	taken, err := f.keyNums(kind)
 	if err != nil {
 		return err
@@ -124,8 +141,10 @@ func (f *Folder) load(kind sealedKind, keyNum int, file sealedFile) error {
 	switch format := file.seal().Format; {
 	case format == 0:
 		return fmt.Errorf("there is no %s with KEYNUM %d in %s: `tumbler tke %s` lists those there are", kind.noun, keyNum, f.dir, kind.list)
-	case format != sealedFormat:
-		return fmt.Errorf("%s has format %d, and this version reads %d: use the version that made it", f.path(kind, keyNum), format, sealedFormat)
+	case format != sealedFormat && format != cardFormat:
+		return fmt.Errorf("%s has format %d, and this version reads %d and %d: use the version that made it", f.path(kind, keyNum), format, sealedFormat, cardFormat)
+	case (format == cardFormat) != (file.card() != "") || (format == cardFormat) != (len(file.seal().Sealed) == 0):
+		return f.tampered(kind, keyNum, "it is neither of a secret nor of a smart card")
 	case file.number() != keyNum:
 		return fmt.Errorf("%s says that it is KEYNUM %d: rename it back", f.path(kind, keyNum), file.number())
 	}
@@ -136,6 +155,9 @@ func (f *Folder) load(kind sealedKind, keyNum int, file sealedFile) error {
 func (f *Folder) open(kind sealedKind, keyNum int, file sealedFile, password string) ([]byte, error) {
 	if err := f.load(kind, keyNum, file); err != nil {
 		return nil, err
+	}
+	if file.card() != "" {
+		return nil, fmt.Errorf("%s %s: %w (%s)", kind.noun, f.path(kind, keyNum), ErrOnCard, file.card())
 	}
 	secret, err := unseal(file.seal().Sealed, password)
 	if err != nil {

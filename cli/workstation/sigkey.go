@@ -27,6 +27,7 @@ type SigKeyInfo struct {
 	Name                 string `json:"name"`
 	SubjectKeyIdentifier string `json:"subject_key_identifier"` // 64 hex digits, as order.SKI
 	PublicKey            []byte `json:"public_key"`             // DER, SubjectPublicKeyInfo
+	Card                 string `json:"card,omitempty"`         // PKCS #11 URI of a key on a smart card
 }
 
 // SigKey is an opened signature key: an order.Signer. It prints as its name.
@@ -70,6 +71,7 @@ type sigKeyFile struct {
 
 func (i *SigKeyInfo) number() int     { return i.KeyNum }
 func (i *SigKeyInfo) setNumber(n int) { i.KeyNum = n }
+func (i *SigKeyInfo) card() string    { return i.Card }
 
 // sigKeySecret is what is sealed, as JSON.
 type sigKeySecret struct {
@@ -121,6 +123,58 @@ func (f *Folder) AddSigKey(name, password string) (SigKeyInfo, error) {
 	file := sigKeyFile{SigKeyInfo: info}
 	err = f.add(sigKeyFiles, &file, secret, password)
 	return file.SigKeyInfo, err
+}
+
+// AddCardSigKey writes the file of a signature key on a smart card, whose label is the name.
+func (f *Folder) AddCardSigKey(name, uri string, key *ecdsa.PublicKey) (SigKeyInfo, error) {
+	if err := CheckName(name); err != nil {
+		return SigKeyInfo{}, err
+	}
+	info, err := Describe(name, key)
+	if err != nil {
+		return SigKeyInfo{}, err
+	}
+	info.Card = uri
+	existing, err := f.SigKeys()
+	if err != nil {
+		return SigKeyInfo{}, err
+	}
+	for _, e := range existing {
+		if e.SubjectKeyIdentifier == info.SubjectKeyIdentifier {
+			return SigKeyInfo{}, fmt.Errorf("KEYNUM %d, %v, is this key already", e.KeyNum, e)
+		}
+	}
+	file := sigKeyFile{SigKeyInfo: info}
+	err = f.addCard(sigKeyFiles, &file)
+	return file.SigKeyInfo, err
+}
+
+// CardSigKey is a signature key on a smart card: its file, and what signs on the card.
+type CardSigKey struct {
+	SigKeyInfo
+	order.Signer
+}
+
+// Info gives what the file shows in the clear, which is what the card says.
+func (k *CardSigKey) Info() SigKeyInfo { return k.SigKeyInfo }
+
+// Format prints the name and nothing else, in every format.
+func (k CardSigKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.SigKeyInfo.String()) }
+
+// OpenCardSigKey checks what the file shows in the clear against the key that a card has under a label.
+func (f *Folder) OpenCardSigKey(keyNum int, label string, signer order.Signer) (*CardSigKey, error) {
+	shown, err := f.SigKey(keyNum)
+	if err != nil {
+		return nil, err
+	}
+	info, err := Describe(label, signer.Public())
+	if err != nil {
+		return nil, err
+	}
+	if info.Name != shown.Name || info.SubjectKeyIdentifier != shown.SubjectKeyIdentifier || !bytes.Equal(info.PublicKey, shown.PublicKey) {
+		return nil, f.tampered(sigKeyFiles, keyNum, fmt.Sprintf("the key on the smart card is %v", info))
+	}
+	return &CardSigKey{shown, signer}, nil
 }
 
 // SigKeys lists signature keys by number, from what their files show in the clear.

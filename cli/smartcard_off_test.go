@@ -1,0 +1,16 @@
+//go:build !cgo
+
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWithoutCgoItIsSaidHowToBuildWithCards(t *testing.T) {
+	f := newFakeCluster(t, 1, 1)
+	code, _, errs := f.run(t.Context(), "", "tke", "sigkey-add", "--name", "Alice", "--card", "pkcs11:token=alice?module-path=/usr/lib/x.so")
+	if code != exitFailed || !strings.Contains(errs, "make cards") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+}
