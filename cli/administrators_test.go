@@ -96,7 +96,7 @@ func TestAdministratorsAreNotChanged(t *testing.T) {
 		"below a threshold":   {nil, []string{"cryptounit-admin-rm", "--administrator", "Alice", "--yes"}, []string{"Return code: 209", "Reason code: 66"}, exitFailed},
 		"signature too high":  {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "3", "--revocation-threshold", "1"}, []string{"Return code: 209", "Reason code: 57"}, exitFailed},
 		"revocation too high": {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "3"}, []string{"Return code: 209", "Reason code: 58"}, exitFailed},
-		"threshold 0":         {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "0", "--revocation-threshold", "1"}, []string{"not a number from 1 to 8"}, exitUsage},
+		"threshold 0":         {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "0", "--revocation-threshold", "1"}, []string{"Return code: 209", "Reason code: 76"}, exitFailed},
 		"no such key":         {nil, []string{"cryptounit-admin-add", "--administrator", "9"}, []string{"9"}, exitFailed},
 		"two keys":            {nil, []string{"cryptounit-admin-add", "--administrator", "1,2"}, []string{"is not one KEYNUM"}, exitUsage},
 		"too few signatures":  {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "1", "--keynum", "1"}, []string{"2 signatures are needed"}, exitFailed},

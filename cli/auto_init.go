@@ -195,7 +195,7 @@ func (i *invocation) install(ctx context.Context, admin *client.Client, o order.
 		case state == others:
 			return fmt.Errorf("crypto unit %d has other administrators already: choose the signature keys and thresholds that it has, or zeroize it", u.Number)
 		}
-		request, err := plan.request(u.Identity, der)
+		request, err := signedList(u.Identity, der, plan.keys[:plan.signature])
 		if err != nil {
 			return err
 		}

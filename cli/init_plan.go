@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 
-	"tumbler/api/client"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/order"
 )
@@ -96,25 +95,6 @@ func (p initPlan) list() (*order.Administrators, error) {
 		list.List = append(list.List, key.Info().Administrator())
 	}
 	return list, list.Check()
-}
-
-// request signs a list (DER) for one unit, with as many keys as its own threshold asks for.
-func (p initPlan) request(unit order.Identity, der []byte) (client.SetAdministratorsRequest, error) {
-	signed := order.SignedAdministrators{Administrators: der}
-	request := client.SetAdministratorsRequest{Administrators: der}
-	for _, key := range p.keys[:p.signature] {
-		if err := signed.SignFor(unit, key); err != nil {
-			return request, err
-		}
-	}
-	for _, signature := range signed.Signatures {
-		encoded, err := signature.Encode()
-		if err != nil {
-			return request, err
-		}
-		request.Signatures = append(request.Signatures, encoded)
-	}
-	return request, nil
 }
 
 func (i *invocation) threshold(flag, prompt string) (int, error) {

@@ -113,6 +113,17 @@ func afterOrder(o *order.Order) string {
 	return "`tumbler tke rotation watch` shows it."
 }
 
+// afterApproval says what comes after an approval of a step.
+func afterApproval(step order.Step, o *order.Order) string {
+	switch {
+	case step != order.StepCommit:
+		return "`tumbler tke rotation watch` shows it."
+	case o.Kind == order.Init:
+		return "`tumbler tke cryptounit-mk-setimm` makes the master key the current one."
+	}
+	return "keys are rewrapped (`tumbler tke rotation watch`), and `tumbler tke cryptounit-mk-rotate` makes the new master key the current one."
+}
+
 // overtaken says what to do with an order that the cluster does not take any more.
 func overtaken(err error, o *order.Order) error {
 	var refusal *client.Error
@@ -141,7 +152,7 @@ func (i *invocation) submitApprovals(ctx context.Context, admin *client.Client, 
 		return err
 	}
 	return i.done(map[string]string{"digest": c.Open.Digest, "step": d.step().String()},
-		fmt.Sprintf("The approval of order %d was accepted: %s.", d.order.Number, approvedWords(d.step())), "Next: `tumbler tke rotation watch` shows it.")
+		fmt.Sprintf("The approval of order %d was accepted: %s.", d.order.Number, approvedWords(d.step())), "Next: "+afterApproval(d.step(), d.order))
 }
 
 // submitUnitApprovals carries approvals out that name units. A unit that was changed since has another generation, and takes none.
@@ -163,14 +174,14 @@ func (i *invocation) submitUnitApprovals(ctx context.Context, admin *client.Clie
 	if d.step() == order.StepClearCurrent {
 		return i.clearCurrent(ctx, admin, d)
 	}
+	if d.step() == order.StepClearCurrent {
+		return i.clearCurrent(ctx, admin, d)
+	}
 	var done []zeroizedUnit
 	for _, a := range d.approvals {
 		der, err := a.signed.Encode()
 		if err != nil {
 			return err
-		}
-		if d.step() != order.StepZeroize {
-			return fmt.Errorf("this version does not hand in an approval of %v", d.step())
 		}
 		one, err := i.zeroizeBy(ctx, admin, a.unit, a.approval.Unit, client.ZeroizeRequest{Approval: der, MasterKey: i.text("destroy-master-key", "")})
 		if err != nil {

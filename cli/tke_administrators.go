@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,6 +79,20 @@ func refused(ret, reason int, format string, args ...any) error {
 	return &client.Error{Code: codeRefused, Message: fmt.Sprintf(format, args...), ReturnCode: ret, ReasonCode: reason}
 }
 
+// listChange is a change of a list of administrators: of the instance's by an order, or of one unit's after the other by hand.
+type listChange struct {
+	// check refuses a list that cannot be changed so.
+	check func(list *order.Administrators) error
+	// made tells whether a list is as it is to be already.
+	made func(list *order.Administrators) bool
+	// ask asks for what the change needs, once.
+	ask func() error
+	// apply makes the change, after ask.
+	apply func(list *order.Administrators)
+	// thresholds tells that thresholds are set, with which a unit leaves imprint mode.
+	thresholds bool
+}
+
 func administratorAdd(ctx context.Context, i *invocation) error {
 	answer, err := i.ask("administrator", "", "Enter the KEYNUM of the administrator signature key you wish to load:")
 	if err != nil {
@@ -95,26 +110,33 @@ func administratorAdd(ctx context.Context, i *invocation) error {
 	if err != nil || len(keyNums) != 1 {
 		return i.usage("--administrator %s is not one KEYNUM", answer)
 	}
-	return i.changeAdministrators(ctx, "The crypto unit administrator was added to the selected crypto units.", func(_ *workstation.Folder, list *order.Administrators) error {
-		info, err := ring.look(keyNums[0], 0)
-		if err != nil {
-			return err
-		}
-		for _, a := range list.List {
-			if bytes.Equal(a.Key, info.PublicKey) {
+	info, err := ring.look(keyNums[0], 0)
+	if err != nil {
+		return err
+	}
+	listed := func(list *order.Administrators) bool {
+		return slices.ContainsFunc(list.List, func(a order.Administrator) bool { return bytes.Equal(a.Key, info.PublicKey) })
+	}
+	var added order.Administrator
+	return i.changeAdministrators(ctx, "The crypto unit administrator was added to the selected crypto units.", listChange{
+		made: listed,
+		check: func(list *order.Administrators) error {
+			if listed(list) {
 				return refused(returnExists, 0, "administrator %s is on the list already", info)
 			}
-		}
-		if len(list.List) >= order.MaxAdministrators {
-			return refused(returnTooMany, 0, "a crypto unit takes %d administrators, and it has as many", order.MaxAdministrators)
-		}
-		// What the file shows in the clear is checked against its secret.
-		key, err := ring.open(info.KeyNum, 0, "Enter the password for the administrator signature key file:")
-		if err != nil {
+			if len(list.List) >= order.MaxAdministrators {
+				return refused(returnTooMany, 0, "a crypto unit takes %d administrators, and it has as many", order.MaxAdministrators)
+			}
+			return nil
+		},
+		ask: func() error { // what the file shows in the clear is checked against its secret
+			key, err := ring.open(info.KeyNum, 0, "Enter the password for the administrator signature key file:")
+			if err == nil {
+				added = key.Info().Administrator()
+			}
 			return err
-		}
-		list.List = append(list.List, key.Info().Administrator())
-		return nil
+		},
+		apply: func(list *order.Administrators) { list.List = append(list.List, added) },
 	})
 }
 
@@ -123,61 +145,112 @@ func administratorRemove(ctx context.Context, i *invocation) error {
 	if err != nil {
 		return err
 	}
-	return i.changeAdministrators(ctx, "The crypto unit administrator was removed from the selected crypto units.", func(_ *workstation.Folder, list *order.Administrators) error {
-		var found []int
-		for n, a := range list.List {
-			ski, err := a.SKI()
-			if err != nil {
+	return i.changeAdministrators(ctx, "The crypto unit administrator was removed from the selected crypto units.", listChange{
+		made: func(list *order.Administrators) bool {
+			found, err := called(list, who)
+			return err == nil && len(found) == 0
+		},
+		check: func(list *order.Administrators) error {
+			found, err := called(list, who)
+			switch {
+			case err != nil:
 				return err
+			case len(found) == 0:
+				return refused(returnNoAdministrator, 32, "administrator %s is not on the list: `tumbler tke cryptounit-admins` shows it", quote(who))
+			case len(found) > 1:
+				return i.usage("%d administrators are called %s: give the SUBJECT KEY IDENTIFIER", len(found), quote(who))
+			case len(list.List)-1 < int(max(list.Signature, list.Revocation)):
+				return refused(returnThreshold, 66, "without %s there are %d administrators, and a threshold is %d: lower it first, or add another administrator",
+					quote(who), len(list.List)-1, max(list.Signature, list.Revocation))
 			}
-			if a.Name == who || len(who) >= 8 && strings.HasPrefix(ski.String(), strings.ToLower(strings.TrimSuffix(who, "..."))) {
-				found = append(found, n)
+			return nil
+		},
+		ask: func() error {
+			if yes, err := i.confirm(fmt.Sprintf("Administrator %s signs no more. Do you want to continue?", who)); err != nil || !yes {
+				return declined(err)
 			}
-		}
-		switch {
-		case len(found) == 0:
-			return refused(returnNoAdministrator, 32, "administrator %s is not on the list: `tumbler tke cryptounit-admins` shows it", quote(who))
-		case len(found) > 1:
-			return i.usage("%d administrators are called %s: give the SUBJECT KEY IDENTIFIER", len(found), quote(who))
-		case len(list.List)-1 < int(max(list.Signature, list.Revocation)):
-			return refused(returnThreshold, 66, "without %s there are %d administrators, and a threshold is %d: lower it first, or add another administrator",
-				quote(who), len(list.List)-1, max(list.Signature, list.Revocation))
-		}
-		gone := list.List[found[0]]
-		if yes, err := i.confirm(fmt.Sprintf("Administrator %s signs no more. Do you want to continue?", gone.Name)); err != nil || !yes {
-			return declined(err)
-		}
-		list.List = slices.Delete(list.List, found[0], found[0]+1)
-		return nil
+			return nil
+		},
+		apply: func(list *order.Administrators) {
+			if found, err := called(list, who); err == nil && len(found) == 1 {
+				list.List = slices.Delete(list.List, found[0], found[0]+1)
+			}
+		},
 	})
+}
+
+// called finds the administrators of a name, or of the beginning of an identifier.
+func called(list *order.Administrators, who string) (found []int, err error) {
+	for n, a := range list.List {
+		ski, err := a.SKI()
+		if err != nil {
+			return nil, err
+		}
+		if a.Name == who || len(who) >= 8 && strings.HasPrefix(ski.String(), strings.ToLower(strings.TrimSuffix(who, "..."))) {
+			found = append(found, n)
+		}
+	}
+	return found, nil
 }
 
 func thresholdSet(ctx context.Context, i *invocation) error {
-	signature, err := i.threshold("signature-threshold", "Enter the new signature threshold value:")
+	signature, err := i.newThreshold("signature-threshold", "Enter the new signature threshold value:", 76)
 	if err != nil {
 		return err
 	}
-	revocation, err := i.threshold("revocation-threshold", "Enter the new revocation signature threshold value:")
+	revocation, err := i.newThreshold("revocation-threshold", "Enter the new revocation signature threshold value:", 77)
 	if err != nil {
 		return err
 	}
-	return i.changeAdministrators(ctx, "New signature threshold values have been set in the selected crypto units.", func(_ *workstation.Folder, list *order.Administrators) error {
-		for _, t := range []struct {
-			name          string
-			value, reason int
-		}{{"signature", signature, 57}, {"revocation", revocation, 58}} {
-			if t.value > len(list.List) {
-				return refused(returnThreshold, t.reason, "the %s threshold is %d, and there are %d administrators: add some first", t.name, t.value, len(list.List))
+	return i.changeAdministrators(ctx, "New signature threshold values have been set in the selected crypto units.", listChange{
+		thresholds: true,
+		made: func(list *order.Administrators) bool {
+			return list.Signature == signature && list.Revocation == revocation
+		},
+		check: func(list *order.Administrators) error {
+			for _, t := range []struct {
+				name   string
+				value  uint32
+				reason int
+			}{{"signature", signature, 57}, {"revocation", revocation, 58}} {
+				if int64(t.value) > int64(len(list.List)) {
+					return refused(returnThreshold, t.reason, "the %s threshold is %d, and there are %d administrators: add some first", t.name, t.value, len(list.List))
+				}
 			}
-		}
-		list.Signature, list.Revocation = uint32(signature), uint32(revocation)
-		return nil
+			return nil
+		},
+		ask:   func() error { return nil },
+		apply: func(list *order.Administrators) { list.Signature, list.Revocation = signature, revocation },
 	})
 }
 
-// changeAdministrators has the present administrators sign another list for all units, and waits for those that answer.
-func (i *invocation) changeAdministrators(ctx context.Context, said string, change func(*workstation.Folder, *order.Administrators) error) error {
+// newThreshold asks for a threshold. 0 is refused as the crypto module does; so is one above the number of administrators, later.
+func (i *invocation) newThreshold(flag, prompt string, zero int) (uint32, error) {
+	answer, err := i.ask(flag, "", prompt)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(answer, 10, 32)
+	if err != nil {
+		return 0, i.usage("--%s %s is not a number from 1 to %d", flag, answer, most)
+	}
+	if n == 0 {
+		return 0, refused(returnThreshold, zero, "a threshold of 0 is imprint mode, which only zeroizing brings back: give 1 to %d", most)
+	}
+	return uint32(n), nil
+}
+
+// changeAdministrators changes the list of selected units that are in imprint mode by hand, or else has the present
+// administrators sign another list for all units, and waits for those that answer.
+func (i *invocation) changeAdministrators(ctx context.Context, said string, change listChange) error {
 	return steering(ctx, i, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext) error {
+		units, byHand, err := i.unitsInImprintMode(ctx, admin, folder, c, change)
+		if err != nil {
+			return err
+		}
+		if byHand {
+			return i.changeByHand(ctx, admin, folder, c, units, said, change)
+		}
 		if err := initialised(c); err != nil {
 			return err
 		}
@@ -185,9 +258,16 @@ func (i *invocation) changeAdministrators(ctx context.Context, said string, chan
 		if err != nil {
 			return err
 		}
-		if err := change(folder, list); err != nil {
+		if err := change.check(list); err != nil {
 			return err
 		}
+		if change.made(list) {
+			return i.done(list, "The crypto units have these administrators and thresholds already.")
+		}
+		if err := change.ask(); err != nil {
+			return err
+		}
+		change.apply(list)
 		o, err := draft(order.Administration, c, time.Now())
 		if err != nil {
 			return err
@@ -197,9 +277,6 @@ func (i *invocation) changeAdministrators(ctx context.Context, said string, chan
 		}
 		if o.Subject.Administrators, err = list.Encode(); err != nil {
 			return err
-		}
-		if bytes.Equal(o.Subject.Administrators, c.Administrators) {
-			return i.done(list, "The crypto units have these administrators and thresholds already.")
 		}
 		digest, err := i.signAndSubmit(ctx, admin, folder, c, o)
 		if err != nil || digest == "" {

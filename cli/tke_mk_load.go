@@ -202,7 +202,11 @@ func (i *invocation) keysChosen(folder *workstation.Folder) (int, error) {
 		list, err := i.parseKeyNums(text)
 		return len(list), err
 	}
-	selected, err := folder.SelectedSigKeys()
+	ring, err := i.keyring(folder)
+	if err != nil {
+		return 0, err
+	}
+	selected, err := ring.current()
 	return len(selected), err
 }
 

@@ -19,7 +19,8 @@ func (c *content) administrators() (*order.Administrators, error) {
 
 // SetAdministrators gives a unit in imprint mode its administrators and
 // thresholds, signed for this unit by as many of them as the new signature
-// threshold asks (order.SignedAdministrators).
+// threshold asks (order.SignedAdministrators). With thresholds of 0 it stays
+// in imprint mode: administrators are named one by one, and nothing signs yet.
 func (u *Unit) SetAdministrators(list order.Administrators, signatures []order.Signature) error {
 	der, err := list.Encode()
 	if err != nil {

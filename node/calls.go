@@ -158,7 +158,7 @@ func (c *calls) SetAdministrators(ctx context.Context, number uint32, administra
 func travelling() []error {
 	return []error{
 		cryptounit.ErrNotImprint, cryptounit.ErrImprint, order.ErrTooFewSignatures, order.ErrInvalidSignature, order.ErrUnauthorised,
-		order.ErrThresholdZero, order.ErrThreshold, order.ErrTooManyAdministrators, order.ErrAdministratorExists,
+		order.ErrThresholdZero, order.ErrThreshold, order.ErrRevocationThresholdZero, order.ErrRevocationThreshold, order.ErrTooManyAdministrators, order.ErrAdministratorExists,
 		order.ErrMissing, order.ErrWrongKind, masterkey.ErrSameAsCurrent, masterkey.ErrNewNotEmpty,
 		cryptounit.ErrPartSource, cryptounit.ErrPartWaits, cryptounit.ErrPartsDiffer, cryptounit.ErrPart, cryptounit.ErrEnvelope, cryptounit.ErrImporterKey, cryptounit.ErrNoOrder,
 		converge.ErrNoPartsNow, admin.ErrLastHolder, admin.ErrNotAccepted,

@@ -19,9 +19,11 @@ const (
 	returnBadSignature  = 192
 	returnTooFew        = 208
 	returnUnauthorised  = 257
-	returnThreshold     = 209 // with reason 57: above the number of administrators; 76: it is 0
+	returnThreshold     = 209 // with reason 57, 58: above the number of administrators; 76, 77: it is 0
 	reasonThreshold     = 57
 	reasonThresholdZero = 76
+	reasonRevocation    = 58
+	reasonRevocationNil = 77
 	returnExists        = 256
 	returnTooMany       = 261
 	statusClientIsGone  = 499 // nobody reads it; the log does
@@ -55,6 +57,8 @@ var wires = map[client.Code]wire{
 	codeAdministratorExists:       {status: http.StatusBadRequest, ret: returnExists},
 	codeThreshold:                 {status: http.StatusBadRequest, ret: returnThreshold, reason: reasonThreshold},
 	codeThresholdZero:             {status: http.StatusBadRequest, ret: returnThreshold, reason: reasonThresholdZero},
+	codeRevocation:                {status: http.StatusBadRequest, ret: returnThreshold, reason: reasonRevocation},
+	codeRevocationZero:            {status: http.StatusBadRequest, ret: returnThreshold, reason: reasonRevocationNil},
 	codeGone:                      {status: statusClientIsGone},
 	client.CodeInternal:           {status: http.StatusInternalServerError},
 	client.CodeNotReady:           {status: http.StatusServiceUnavailable},
@@ -76,6 +80,8 @@ const (
 	codeAdministratorExists   client.Code = "administrator_exists"
 	codeThreshold             client.Code = "threshold"
 	codeThresholdZero         client.Code = "threshold_zero"
+	codeRevocation            client.Code = "revocation_threshold"
+	codeRevocationZero        client.Code = "revocation_threshold_zero"
 )
 
 // A mapping is how one refusal travels: its message is the error's own.

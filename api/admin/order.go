@@ -53,6 +53,18 @@ func numbersOf(units []order.UnitRef) []uint32 {
 	return out
 }
 
+// keepsThresholds refuses an order that would bring imprint mode back.
+func (p parsedOrder) keepsThresholds() error {
+	if p.order.Kind != order.Administration {
+		return nil
+	}
+	next, err := order.DecodeAdministrators(p.order.Subject.Administrators)
+	if err == nil && next.Imprint() {
+		err = fmt.Errorf("%w: only zeroizing brings imprint mode back", order.ErrThresholdZero)
+	}
+	return err
+}
+
 // check wants the signatures that the order's kind asks for, of administrators on that list (DER).
 func (p parsedOrder) check(administrators []byte) error {
 	list, err := order.DecodeAdministrators(administrators)
@@ -174,6 +186,8 @@ var orderMappings = []struct {
 	{order.ErrTooManyAdministrators, mapping{codeTooManyAdministrators, "name at most 8"}},
 	{order.ErrAdministratorExists, mapping{codeAdministratorExists, "name each key once"}},
 	{order.ErrThresholdZero, mapping{codeThresholdZero, "give both thresholds 1 to 8"}},
+	{order.ErrRevocationThresholdZero, mapping{codeRevocationZero, "give both thresholds 1 to 8"}},
+	{order.ErrRevocationThreshold, mapping{codeRevocation, "name more administrators or a lower threshold"}},
 	{order.ErrThreshold, mapping{codeThreshold, "name more administrators or a lower threshold"}},
 	{order.ErrInvalidAdministrator, mapping{client.CodeInvalidRequest, ""}},
 	{order.ErrInvalidOrder, mapping{client.CodeInvalidOrder, hintMakeOrderAnew}},

@@ -75,6 +75,9 @@ func (s *Server) submitOrder(ctx context.Context, _ request, in client.SubmitOrd
 			return client.SubmittedOrder{}, err
 		}
 	}
+	if err := signed.keepsThresholds(); err != nil {
+		return client.SubmittedOrder{}, err
+	}
 	if err := signed.check(administrators); err != nil {
 		return client.SubmittedOrder{}, err
 	}

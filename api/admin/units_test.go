@@ -105,6 +105,32 @@ func TestTheFirstAdministratorsAreCheckedForTheirUnit(t *testing.T) {
 	}
 }
 
+// TestAdministratorsAreNamedBeforeThresholds: a list that keeps imprint mode needs no signature, and every list that no unit can
+// hold is refused with the codes of the crypto module.
+func TestAdministratorsAreNamedBeforeThresholds(t *testing.T) {
+	w := newWorld(t)
+	w.unitList[2] = &order.Administrators{}
+	list := order.Administrators{List: w.list.List}
+	got, err := w.client.SetAdministrators(t.Context(), 2, client.SetAdministratorsRequest{Administrators: w.encode(&list)})
+	if err != nil || !got.Unit.Administrators.ImprintMode() || len(got.Unit.Administrators.List) != len(list.List) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	for err, codes := range map[error][2]int{
+		order.ErrThreshold: {209, 57}, order.ErrRevocationThreshold: {209, 58}, order.ErrThresholdZero: {209, 76}, order.ErrRevocationThresholdZero: {209, 77},
+		order.ErrTooManyAdministrators: {261, 0}, order.ErrAdministratorExists: {256, 0},
+	} {
+		if mapped, ok := orderMapping(err); !ok || mapped.of(err).ReturnCode != codes[0] || mapped.of(err).ReasonCode != codes[1] {
+			t.Errorf("%v: %+v", err, mapped.of(err))
+		}
+	}
+	back := w.rotate()
+	back.Kind, back.Generator, back.Subject.Administrators = order.Administration, 0, w.encode(&list)
+	var refused *client.Error
+	if _, err := w.client.SubmitOrder(t.Context(), w.encode(w.sign(back, w.admins[0], w.admins[1]))); !errors.As(err, &refused) || refused.ReturnCode != 209 || refused.ReasonCode != 76 || len(w.proposed) != 0 {
+		t.Errorf("%+v", err)
+	}
+}
+
 func TestADryRunNamesEverythingThatIsInTheWay(t *testing.T) {
 	w := newWorld(t)
 	ready, err := w.client.DryRun(t.Context())

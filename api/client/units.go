@@ -72,7 +72,7 @@ type Administrator struct {
 // SetAdministratorsRequest installs the first administrators of a unit in imprint mode (POST units/{n}/administrators).
 type SetAdministratorsRequest struct {
 	Administrators []byte   `json:"administrators"` // DER
-	Signatures     [][]byte `json:"signatures"`     // DER, each an order.Signature over that list: the new threshold of them
+	Signatures     [][]byte `json:"signatures"`     // DER, each an order.Signature over that list: the new threshold of them; none if it keeps imprint mode
 }
 
 // UnitAnswer is a unit's reading after a change, with its fresh report.

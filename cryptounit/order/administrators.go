@@ -23,9 +23,12 @@ const (
 var (
 	ErrTooManyAdministrators = errors.New("more than 8 administrators")
 	ErrAdministratorExists   = errors.New("the administrator is on the list already")
-	ErrThreshold             = errors.New("the threshold is above the number of administrators")
-	ErrThresholdZero         = errors.New("one threshold is 0 and the other is not, or it is 0 with administrators in place")
+	ErrThreshold             = errors.New("the signature threshold is above the number of administrators")
+	ErrThresholdZero         = errors.New("the signature threshold is 0")
 	ErrInvalidAdministrator  = errors.New("invalid administrator")
+
+	ErrRevocationThreshold     = errors.New("the revocation threshold is above the number of administrators")
+	ErrRevocationThresholdZero = errors.New("the revocation threshold is 0")
 )
 
 // SKI is a subject key identifier: the SHA-256 of an administrator's public
@@ -75,7 +78,8 @@ func (a Administrator) SKI() (SKI, error) {
 }
 
 // Administrators is a unit's list with its two thresholds. Both thresholds
-// are 0 in imprint mode, and 1 to 8 otherwise.
+// are 0 in imprint mode, which may have administrators already, and 1 to 8
+// otherwise.
 type Administrators struct {
 	List       []Administrator
 	Signature  uint32
@@ -100,11 +104,15 @@ func (a *Administrators) Check() error {
 	if len(a.List) > MaxAdministrators {
 		return fmt.Errorf("%w: %d", ErrTooManyAdministrators, len(a.List))
 	}
-	if (a.Signature == 0) != (a.Revocation == 0) {
+	switch {
+	case a.Signature == 0 && a.Revocation != 0:
 		return ErrThresholdZero
-	}
-	if a.Signature > uint32(len(a.List)) || a.Revocation > uint32(len(a.List)) {
-		return fmt.Errorf("%w: %d and %d of %d", ErrThreshold, a.Signature, a.Revocation, len(a.List))
+	case a.Revocation == 0 && a.Signature != 0:
+		return ErrRevocationThresholdZero
+	case a.Signature > uint32(len(a.List)):
+		return fmt.Errorf("%w: %d of %d", ErrThreshold, a.Signature, len(a.List))
+	case a.Revocation > uint32(len(a.List)):
+		return fmt.Errorf("%w: %d of %d", ErrRevocationThreshold, a.Revocation, len(a.List))
 	}
 	seen := map[SKI]bool{}
 	for _, admin := range a.List {

@@ -186,8 +186,9 @@ func DecodeSignedApproval(der []byte) (*SignedApproval, error) {
 }
 
 // SignedAdministrators is the list that a unit in imprint mode takes up: it
-// is signed by as many of its own administrators as its new threshold asks.
-// The signatures cover the list and the unit's identity.
+// is signed by as many of its own administrators as its new threshold asks;
+// a list that keeps imprint mode, by none. The signatures cover the list and
+// the unit's identity.
 type SignedAdministrators struct {
 	Administrators []byte
 	Signatures     []Signature
@@ -221,6 +222,9 @@ func (s *SignedAdministrators) VerifyFor(unit Identity) (*Administrators, error)
 	admins, err := DecodeAdministrators(s.Administrators)
 	if err != nil {
 		return nil, err
+	}
+	if admins.Imprint() && len(s.Signatures) == 0 {
+		return admins, nil
 	}
 	document, err := imprintDocument(unit, s.Administrators)
 	if err != nil {
