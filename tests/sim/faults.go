@@ -179,6 +179,7 @@ func (n *node) install(from *node) error {
 	}
 	n.snapshot = n.store.AppliedIndex()
 	n.cursor = n.snapshot
+	n.reached = max(n.reached, from.reached) // the other may be in a replay itself
 	for number, epoch := range from.damaged {
 		n.damaged[number] = epoch
 	}
