@@ -1,7 +1,12 @@
 package cryptounit
 
 import (
+	"bytes"
 	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -272,6 +277,49 @@ func TestPartsThatMakeAnotherKeyThanTheOthersHaveAreRefused(t *testing.T) {
 	s.gives(2, 1, value(1), custodians[0])
 	c.refused(2, ErrPartsDiffer, s.give(2, 2, value(10), custodians[1]))
 	s.gives(2, 2, value(9), custodians[1])
+}
+
+// TestAUnitKeepsNoPatternOfAPart: neither in its file, nor in anything that it says or shows.
+func TestAUnitKeepsNoPatternOfAPart(t *testing.T) {
+	c := newCast(t, 1, 0)
+	s := parts(c, order.Init, 2)
+	custodians := administratorKeys()
+	s.gives(1, 1, value(1), custodians[0])
+	s.keepsNoPattern("while it waits", value(1), value(9))
+	s.gives(1, 2, value(9), custodians[1])
+	s.keepsNoPattern("when all are together", value(1), value(9))
+}
+
+func (s *story) keepsNoPattern(when string, parts ...[]byte) {
+	s.t.Helper()
+	u := s.unit(1)
+	plain, err := u.content.marshal()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	report, err := u.Report()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	shown := append(plain, report.Statement...)
+	for i := range s.evidence.Statements {
+		shown = append(shown, s.evidence.Statements[i].Statement...)
+	}
+	shown = fmt.Appendf(shown, "%+v", u.Status())
+	for _, part := range parts {
+		pattern := masterkey.PatternOf(part)
+		numbers, err := json.Marshal(pattern)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for what, form := range map[string][]byte{
+			"bytes": pattern[:16], "hex": []byte(hex.EncodeToString(pattern[:16])), "base64": []byte(base64.StdEncoding.EncodeToString(pattern[:15])), "JSON": numbers,
+		} {
+			if bytes.Contains(shown, form) {
+				s.t.Errorf("%s: the pattern of a part is there, as %s", when, what)
+			}
+		}
+	}
 }
 
 // TestACancelErasesKeyParts: those that wait, with the importer key and who gave them; a later order begins with none.

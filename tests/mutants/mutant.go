@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"go/parser"
@@ -24,8 +25,8 @@ type mutant struct {
 	changes []change
 }
 
-// change replaces a text that is there once.
-type change struct{ old, new string }
+// change replaces a text that is there once in its file.
+type change struct{ file, old, new string }
 
 // heldBy is the test as DESIGN.md writes it.
 func (m *mutant) heldBy() string { return fmt.Sprintf("`%s`: `%s`", m.pkg, m.test) }
@@ -61,7 +62,7 @@ func readAll(dir string) ([]*mutant, error) {
 	return all, nil
 }
 
-// parse reads a mutant: words, then old and new texts in turn.
+// parse reads a mutant: words, then old and new texts in turn. An old text of another file than the mutant's says so: `old FILE`.
 func parse(text []byte) (*mutant, error) {
 	archive, m := txtar.Parse(text), new(mutant)
 	words := map[string]func(string){
@@ -81,11 +82,15 @@ func parse(text []byte) (*mutant, error) {
 		return nil, errors.New("it needs a title, a file and a test")
 	}
 	for i, f := range archive.Files {
-		if want := []string{"old", "new"}[i%2]; f.Name != want {
+		name, file, elsewhere := strings.Cut(f.Name, " ")
+		if want := []string{"old", "new"}[i%2]; name != want || elsewhere && i%2 == 1 {
 			return nil, fmt.Errorf("part %d is %q, not %q", i+1, f.Name, want)
 		}
+		if !elsewhere {
+			file = m.file
+		}
 		if i%2 == 0 {
-			m.changes = append(m.changes, change{old: strings.TrimSuffix(string(f.Data), "\n")})
+			m.changes = append(m.changes, change{file: file, old: strings.TrimSuffix(string(f.Data), "\n")})
 		} else {
 			m.changes[i/2].new = strings.TrimSuffix(string(f.Data), "\n")
 		}
@@ -96,21 +101,26 @@ func parse(text []byte) (*mutant, error) {
 	return m, nil
 }
 
-// plant gives the file as it is with the bug.
-func (m *mutant) plant(root string) ([]byte, error) {
-	content, err := os.ReadFile(filepath.Join(root, m.file))
-	if err != nil {
-		return nil, err
-	}
-	text := string(content)
+// plant gives the files as they are with the bug, by their paths in the tree.
+func (m *mutant) plant(root string) (map[string][]byte, error) {
+	planted := map[string][]byte{}
 	for i, c := range m.changes {
-		if n := strings.Count(text, c.old); n != 1 || c.old == c.new {
-			return nil, fmt.Errorf("%s: the old text of change %d is %d times in %s, and must be there once, and change", m.name, i+1, n, m.file)
+		content, again := planted[c.file]
+		if !again {
+			var err error
+			if content, err = os.ReadFile(filepath.Join(root, c.file)); err != nil {
+				return nil, err
+			}
 		}
-		text = strings.Replace(text, c.old, c.new, 1)
+		if n := bytes.Count(content, []byte(c.old)); n != 1 || c.old == c.new {
+			return nil, fmt.Errorf("%s: the old text of change %d is %d times in %s, and must be there once, and change", m.name, i+1, n, c.file)
+		}
+		planted[c.file] = bytes.Replace(content, []byte(c.old), []byte(c.new), 1)
 	}
-	if _, err := parser.ParseFile(token.NewFileSet(), m.file, text, parser.SkipObjectResolution); err != nil {
-		return nil, fmt.Errorf("%s: with the bug it is no Go: %w", m.name, err)
+	for file, content := range planted {
+		if _, err := parser.ParseFile(token.NewFileSet(), file, content, parser.SkipObjectResolution); err != nil {
+			return nil, fmt.Errorf("%s: with the bug it is no Go: %w", m.name, err)
+		}
 	}
-	return []byte(text), nil
+	return planted, nil
 }

@@ -93,6 +93,7 @@ func TestWhatIsNoMutantIsRefused(t *testing.T) {
 		"without a text":      words,
 		"with half a change":  words + "-- old --\na\n",
 		"the wrong way round": words + "-- new --\na\n-- old --\nb\n",
+		"with a new file":     words + "-- old --\na\n-- new other.go --\nb\n",
 		"with another word":   words + "hurry: yes\n-- old --\na\n-- new --\nb\n",
 	} {
 		if _, err := parse([]byte(text)); err == nil {
@@ -107,11 +108,11 @@ func TestWhatIsNoMutantIsRefused(t *testing.T) {
 		change change
 		want   string
 	}{
-		"it is gone":     {change{"var c\n", ""}, "0 times"},
-		"it comes twice": {change{"a", "c"}, "times"},
-		"it is no other": {change{"var a, b int\n", "var a, b int\n"}, "must"},
-		"no Go":          {change{"var a, b int\n", "var a,\n"}, "no Go"},
-		"a bug":          {change{"var a, b int\n", "var a, b uint\n"}, ""},
+		"it is gone":     {change{"main.go", "var c\n", ""}, "0 times"},
+		"it comes twice": {change{"main.go", "a", "c"}, "times"},
+		"it is no other": {change{"main.go", "var a, b int\n", "var a, b int\n"}, "must"},
+		"no Go":          {change{"main.go", "var a, b int\n", "var a,\n"}, "no Go"},
+		"a bug":          {change{"main.go", "var a, b int\n", "var a, b uint\n"}, ""},
 	} {
 		m := mutant{name: "m", file: "main.go", changes: []change{c.change}}
 		if _, err := m.plant(dir); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

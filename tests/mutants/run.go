@@ -47,18 +47,26 @@ func (r runner) judge(ctx context.Context, m *mutant) (v verdict) {
 	return v
 }
 
-// overlay writes the file with the bug, and what tells the compiler to take it.
+// overlay writes the files with the bug, and what tells the compiler to take it.
 func (r runner) overlay(m *mutant) (string, error) {
-	content, err := m.plant(r.root)
+	files, err := m.plant(r.root)
 	if err != nil {
 		return "", err
 	}
-	planted, overlay := filepath.Join(r.temp, m.name+".go"), filepath.Join(r.temp, m.name+".json")
-	replaces, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(r.root, m.file): planted}})
+	replace := map[string]string{}
+	for file, content := range files {
+		planted := filepath.Join(r.temp, fmt.Sprintf("%s-%d.go", m.name, len(replace)))
+		if err := os.WriteFile(planted, content, 0o600); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(r.root, file)] = planted
+	}
+	replaces, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
-	return overlay, errors.Join(os.WriteFile(planted, content, 0o600), os.WriteFile(overlay, replaces, 0o600))
+	overlay := filepath.Join(r.temp, m.name+".json")
+	return overlay, os.WriteFile(overlay, replaces, 0o600)
 }
 
 // build compiles the tests of a package.
