@@ -225,7 +225,7 @@ func (l *loner) gained() string {
 }
 
 // lonerDepth is how many acts that change something he takes in a row.
-const lonerDepth = 5
+const lonerDepth = 4
 
 // try takes every act in the present state, and goes on from each that led to a state where he has not been.
 func (l *loner) try(path []string, depth int) (tried int) {
