@@ -90,6 +90,11 @@ func (i *invocation) resume(ctx context.Context, admin *client.Client, open *cli
 	if open.Kind != order.Rotate.String() {
 		return fmt.Errorf("order %d (%s) is under way, and one is carried out at a time: `tumbler tke rotation status` shows it", open.Number, open.Kind)
 	}
+	if open.Pattern == "" || open.State == client.StateLoading || open.State == client.StateCommitting {
+		if _, o, err := openOrder(client.OrderContext{Open: open}); err == nil && o.Parts > 0 {
+			return fmt.Errorf("order %d (rotate, %s) takes its master key from key parts: `tumbler tke cryptounit-mk-load` and `cryptounit-mk-commit` go on, `tumbler tke cryptounit-mk-clrnew` cancels it", o.Number, open.State)
+		}
+	}
 	i.say("A rotation is under way (order %d, %s): nothing was signed, and it is shown from here on.", open.Number, open.State)
 	return i.followToEnd(ctx, admin, open.Digest)
 }

@@ -298,7 +298,7 @@ func (p *fakeParts) load(r *http.Request) any {
 		value = p.taking(u.number, e.Part, value)
 	}
 	if other, waits := p.waiting[u.number][e.Part]; waits && !bytes.Equal(other, value) {
-		return &client.Error{Code: "key_part_waits", Message: fmt.Sprintf("another key part waits in the crypto unit under that number: part %d", e.Part), Status: http.StatusConflict}
+		return &client.Error{Code: "key_part_waits", Message: fmt.Sprintf("another key part waits in the crypto unit under that number: part %d", e.Part), Hint: "cancel the order", Status: http.StatusConflict}
 	}
 	p.waiting[u.number][e.Part], p.signers[e.Part] = value, order.SKI(e.Source)
 	answer := client.LoadedPart{Loaded: p.combine(u)}
@@ -403,7 +403,7 @@ func (p *fakeParts) clearCurrent(r *http.Request) any {
 		return nil
 	}
 	a, err := signed.Verify(list)
-	if err != nil || a.Step != order.StepClearCurrent || a.Unit != u.identity() || a.Generation != 3 {
+	if err != nil || a.Step != order.StepClearCurrent || a.Unit != u.identity() || a.Generation != 3 || a.Cluster.IsZero() || a.Incarnation != 1 {
 		return &client.Error{Code: client.CodeTooFewSignatures, Message: fmt.Sprint(err), ReturnCode: 208, Status: http.StatusForbidden}
 	}
 	u.registers.Current, u.registers.CurrentPattern = masterkey.CurrentEmpty, masterkey.Pattern{}

@@ -269,7 +269,7 @@ func TestAWrongPartIsNamedWithItsUnit(t *testing.T) {
 	p.mustAddParts(1, 70, 140)
 	p.must("", "tke", "cryptounit-mk-load", "--mk", "1", "--part", "1", "--parts", "2", "--yes")
 	p.waiting[2][1] = partValue(33) // somebody else's part 1
-	p.fails("crypto unit 2 did not take key part 1: another key part waits in the crypto unit under that number: part 1 (if a wrong key part is in, the order can only be cancelled: `tumbler tke cryptounit-mk-clrnew`)",
+	p.fails("crypto unit 2 did not take key part 1: another key part waits in the crypto unit under that number: part 1: cancel the order",
 		"", "tke", "cryptounit-mk-load", "--mk", "1", "--part", "1")
 	// The last part makes another key of it in unit 2 than in the others.
 	p.fails("crypto unit 2 was loaded with another master key ("+patternOf(33, 70).String()+") than crypto unit 1, 3", "", "tke", "cryptounit-mk-load", "--mk", "2", "--part", "2")

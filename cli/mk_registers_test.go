@@ -70,6 +70,16 @@ func TestMkRotateRefusesBeforeCommit(t *testing.T) {
 	first.fails("there is no key to rewrap: `tumbler tke cryptounit-mk-setimm` ends an init by key parts", "", "tke", "cryptounit-mk-rotate", "--yes")
 }
 
+func TestAutoMkRotateLeavesAnOrderByPartsToItsCommands(t *testing.T) {
+	p := loadedCluster(t, true)
+	p.fails("order 1 (rotate, committing) takes its master key from key parts: `tumbler tke cryptounit-mk-load` and `cryptounit-mk-commit` go on", "", "tke", "auto-mk-rotate")
+	p.hold = client.StateRewrapping
+	p.must("", "tke", "cryptounit-mk-commit")
+	if out := p.must("", "tke", "auto-mk-rotate", "--detach"); !strings.Contains(out, "A rotation is under way (order 1, rewrapping)") {
+		t.Error(out)
+	}
+}
+
 func TestMkRotateNeedsOneSignature(t *testing.T) {
 	p := loadedCluster(t, true)
 	p.hold = client.StateRewrapping

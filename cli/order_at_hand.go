@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tumbler/api/client"
@@ -137,6 +138,34 @@ func (i *invocation) awaitOrder(ctx context.Context, admin *client.Client, diges
 			p.say("Waiting for %s", said)
 		}
 	}
+}
+
+// awaitUnits waits until every unit has made a statement, and says after a while for whom it waits. Whatever wrong finds ends it.
+func (i *invocation) awaitUnits(ctx context.Context, admin *client.Client, at *orderAtHand, kind order.StatementKind, problem string, wrong func() error) error {
+	began, said := time.Now(), ""
+	return await(ctx, unitWait, func() (string, error) {
+		if err := at.read(ctx, admin, at.record.Digest); err != nil {
+			return "", err
+		}
+		units := at.order().Targets()
+		if kind == order.Loaded {
+			units = at.order().Loaders()
+		}
+		late := slices.DeleteFunc(units, func(n uint32) bool { return at.record.Said(kind, n) != nil })
+		if len(late) == 0 {
+			return "", nil
+		}
+		if wrong != nil {
+			if err := wrong(); err != nil {
+				return "", err
+			}
+		}
+		if who := numbers(late); time.Since(began) > patienceBefore && who != said {
+			said = who
+			i.say("Waiting for crypto unit %s....", who)
+		}
+		return fmt.Sprintf("crypto unit %s %s", numbers(late), problem), nil
+	})
 }
 
 // showPattern shows what the new register of every unit holds, two lines of 32 digits each.

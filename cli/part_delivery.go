@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"tumbler/api/client"
 	"tumbler/cryptounit/masterkey"
@@ -72,7 +73,7 @@ const orCancel = "if a wrong key part is in, the order can only be cancelled: `t
 // others have been asked.
 func (d *delivery) deliver(ctx context.Context, admin *client.Client, at *orderAtHand) (delivered, error) {
 	result := delivered{Digest: at.record.Digest.String(), Order: at.order().Number, Suite: at.order().Suite.String(), Parts: []partDelivered{}, Awaited: []uint32{}}
-	var failed []error
+	var failed failures
 	waits := map[uint32][]uint32{} // of each unit that has not loaded: the parts that wait in it
 	for n := range d.parts {
 		p := &d.parts[n]
@@ -86,9 +87,9 @@ func (d *delivery) deliver(ctx context.Context, admin *client.Client, at *orderA
 			case ctx.Err() != nil:
 				return result, fmt.Errorf("%w: what crypto units have taken stays there, and the same command goes on", errInterrupted)
 			case err != nil:
-				failed = append(failed, fmt.Errorf("crypto unit %d did not take key part %d: %w", n, p.number, err))
+				failed.add(n, p.number, err)
 			case reply != nil:
-				done.Units, done.Pattern, waits[n] = append(done.Units, n), reply.Pattern.String(), reply.Waiting
+				done.Units, waits[n] = append(done.Units, n), reply.Waiting
 			}
 		}
 		done.Pattern = p.pattern.String()
@@ -101,7 +102,39 @@ func (d *delivery) deliver(ctx context.Context, admin *client.Client, at *orderA
 			}
 		}
 	}
-	return result, errors.Join(failed...)
+	return result, failed.err()
+}
+
+// failures are the parts that units did not take, each reason said once.
+type failures []partFailure
+
+type partFailure struct {
+	units []uint32
+	part  uint32
+	err   error
+}
+
+func (f *failures) add(unit, part uint32, err error) {
+	for n := range *f {
+		if known := &(*f)[n]; known.part == part && reason(known.err, known.units[0]) == reason(err, unit) {
+			known.units = append(known.units, unit)
+			return
+		}
+	}
+	*f = append(*f, partFailure{[]uint32{unit}, part, err})
+}
+
+// reason is what an error says but for the unit that it names.
+func reason(err error, unit uint32) string {
+	return strings.TrimPrefix(err.Error(), fmt.Sprintf("crypto unit %d: ", unit))
+}
+
+func (f failures) err() error {
+	var all []error
+	for _, one := range f {
+		all = append(all, fmt.Errorf("crypto unit %s did not take key part %d: %w", numbers(one.units), one.part, one.err))
+	}
+	return errors.Join(all...)
 }
 
 // bring seals the part to one unit, and checks what the unit replies. There is no reply if the unit had put all parts together
@@ -113,7 +146,7 @@ func (p *partToDeliver) bring(ctx context.Context, admin *client.Client, at *ord
 	}
 	answer, err := admin.LoadPart(ctx, unit, client.LoadPartRequest{Order: at.record.Digest.String(), Envelope: envelope})
 	switch {
-	case client.HasCode(err, "key_part_waits"), client.HasCode(err, "key_parts_differ"), client.HasCode(err, "new_key_is_current"):
+	case client.HasCode(err, "key_parts_differ"), client.HasCode(err, "new_key_is_current"):
 		return nil, fmt.Errorf("%w (%s)", err, orCancel)
 	case err != nil:
 		return nil, err

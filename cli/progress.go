@@ -58,6 +58,9 @@ func stepWords(s client.RotationStatus) string {
 		client.StateActivating: "Activating the new master key....",
 		client.StateCancelling: "Cancelling....",
 	}
+	if s.Order != nil && s.Order.KeyParts > 0 && s.State == client.StateLoading {
+		return "Waiting for key parts...."
+	}
 	return words[s.State]
 }
 

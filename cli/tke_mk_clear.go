@@ -94,11 +94,15 @@ func approvalsToClear(c client.OrderContext, units []clearing) (*document, error
 	if d.instance, err = order.ParseID(c.Instance); err != nil {
 		return nil, fmt.Errorf("the instance's id: %w", err)
 	}
+	cluster, err := order.ParseID(c.Cluster)
+	if err != nil {
+		return nil, fmt.Errorf("the cluster's id: %w", err)
+	}
 	for _, u := range units {
 		if !bytes.Equal(u.said.Report.Administrators, units[0].said.Report.Administrators) {
 			return nil, fmt.Errorf("crypto unit %d has other administrators than crypto unit %d: clear them one at a time (--units)", u.number, units[0].number)
 		}
-		if err := d.add(u.number, order.Approval{Step: order.StepClearCurrent, Unit: u.identity, Generation: u.said.Generation}); err != nil {
+		if err := d.add(u.number, order.Approval{Step: order.StepClearCurrent, Cluster: cluster, Incarnation: uint64(c.Incarnation), Unit: u.identity, Generation: u.said.Generation}); err != nil {
 			return nil, err
 		}
 	}

@@ -68,7 +68,7 @@ func registerCommit(ctx context.Context, i *invocation) error {
 		} else if handedIn, err := i.approveStep(ctx, admin, folder, c, at, order.StepCommit); err != nil || !handedIn {
 			return err
 		}
-		if err := everyUnitCommitted(ctx, admin, at); err != nil {
+		if err := i.awaitUnits(ctx, admin, at, order.Committed, "has not committed yet: it does so by itself when its node is back", nil); err != nil {
 			return err
 		}
 		next := "`tumbler tke cryptounit-mk-rotate` makes it the current one when every key is rewrapped."
@@ -90,25 +90,6 @@ type orderShown struct {
 
 func (at *orderAtHand) shown(pattern masterkey.Pattern) orderShown {
 	return orderShown{at.record.Digest.String(), at.order().Number, at.order().Kind.String(), at.open.State, pattern.String()}
-}
-
-// everyUnitCommitted waits for the statement of every unit. One that is down commits by itself when it is back.
-func everyUnitCommitted(ctx context.Context, admin *client.Client, at *orderAtHand) error {
-	return await(ctx, unitWait, func() (string, error) {
-		if err := at.read(ctx, admin, at.record.Digest); err != nil {
-			return "", err
-		}
-		var late []uint32
-		for _, n := range at.order().Targets() {
-			if at.record.Said(order.Committed, n) == nil {
-				late = append(late, n)
-			}
-		}
-		if len(late) == 0 {
-			return "", nil
-		}
-		return fmt.Sprintf("crypto unit %s has not committed yet: it does so by itself when its node is back", numbers(late)), nil
-	})
 }
 
 func registerRotate(ctx context.Context, i *invocation) error {

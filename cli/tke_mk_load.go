@@ -236,7 +236,7 @@ func (i *invocation) deliverTo(ctx context.Context, admin *client.Client, digest
 				at.order().Parts, areAwaited(result.Awaited), result.Awaited[0])
 		})
 	}
-	if err := everyUnitLoaded(ctx, admin, at); err != nil {
+	if err := i.everyUnitLoaded(ctx, admin, at); err != nil {
 		return err
 	}
 	return i.loaded(at, result)
@@ -264,28 +264,13 @@ func (i *invocation) loaded(at *orderAtHand, result delivered) error {
 }
 
 // everyUnitLoaded waits until the state has every unit's statement. One that came to another key is named.
-func everyUnitLoaded(ctx context.Context, admin *client.Client, at *orderAtHand) error {
-	return await(ctx, unitWait, func() (string, error) {
-		if err := at.read(ctx, admin, at.record.Digest); err != nil {
-			return "", err
-		}
-		if at.waitsOnlyForSignatures(order.StepCommit) {
-			return "", nil
-		}
+func (i *invocation) everyUnitLoaded(ctx context.Context, admin *client.Client, at *orderAtHand) error {
+	return i.awaitUnits(ctx, admin, at, order.Loaded, "has not stated that it is loaded: run the command again when its node is back", func() error {
 		units, err := admin.Units(ctx)
 		if err != nil {
-			return "", err
+			return err
 		}
-		if err := oneKey(at.record, units); err != nil {
-			return "", err
-		}
-		var late []uint32
-		for _, n := range at.order().Loaders() {
-			if at.record.Said(order.Loaded, n) == nil {
-				late = append(late, n)
-			}
-		}
-		return fmt.Sprintf("crypto unit %s has not stated that it is loaded: run the command again when its node is back", numbers(late)), nil
+		return oneKey(at.record, units)
 	})
 }
 
