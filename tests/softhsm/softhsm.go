@@ -2,10 +2,12 @@
 package softhsm
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -65,6 +67,65 @@ func (c *Cards) URI(label string) string {
 func (c *Cards) Remove(label string) {
 	c.t.Helper()
 	c.util("--delete-token", "--token", label)
+}
+
+// Hide takes a token out of its reader until it is put back.
+func (c *Cards) Hide(label string) (back func()) {
+	c.t.Helper()
+	away := filepath.Join(filepath.Dir(c.Dir), "hidden")
+	folder := c.folder(label)
+	move := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	move(folder, away)
+	return func() { move(away, folder) }
+}
+
+// Objects names the objects of a token, in no order: not by their labels, which are sealed where the object is private.
+func (c *Cards) Objects(label string) []string {
+	c.t.Helper()
+	files, err := filepath.Glob(filepath.Join(c.folder(label), "*-*.object"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return files
+}
+
+// Keep deletes all other objects of a token, as the card's own tools do.
+func (c *Cards) Keep(label string, objects []string) {
+	c.t.Helper()
+	deleted := 0
+	for _, file := range c.Objects(label) {
+		if slices.Contains(objects, file) {
+			continue
+		}
+		if err := os.Remove(file); err != nil {
+			c.t.Fatal(err)
+		}
+		deleted++
+	}
+	if deleted == 0 {
+		c.t.Fatalf("token %s has no other object", label)
+	}
+}
+
+// folder is where SoftHSM2 keeps a token: the one that it would delete by that label.
+func (c *Cards) folder(label string) string {
+	c.t.Helper()
+	folders, err := filepath.Glob(filepath.Join(c.Dir, "*"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, folder := range folders {
+		text, err := os.ReadFile(filepath.Join(folder, "token.object"))
+		if err == nil && bytes.Contains(text, []byte(label+" ")) {
+			return folder
+		}
+	}
+	c.t.Fatalf("there is no token %s", label)
+	return ""
 }
 
 func (c *Cards) util(args ...string) {
