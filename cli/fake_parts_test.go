@@ -223,6 +223,7 @@ func (p *fakeParts) step() bool {
 func (p *fakeParts) flip() {
 	for _, u := range p.units {
 		u.registers = masterkey.Registers{Current: masterkey.CurrentValid, CurrentPattern: u.registers.NewPattern, New: masterkey.NewEmpty}
+		p.say(u, order.Statement{Kind: order.Activated, Pattern: u.registers.CurrentPattern})
 	}
 	p.pattern, p.state = p.units[0].registers.CurrentPattern, client.StateComplete
 }

@@ -109,6 +109,11 @@ func TestAFirstMasterKeyFromTwoParts(t *testing.T) {
 	if got := p.signersOf(); !slices.Equal(got, []string{"Alice", "Bob"}) {
 		t.Errorf("the parts are signed by %v", got)
 	}
+	receipt := filepath.Join(t.TempDir(), "init.receipt")
+	p.must("", "tke", "rotation", "receipt", "--out", receipt)
+	if checked := p.must("", "tke", "rotation", "receipt", "--verify", receipt); !strings.Contains(checked, "Outcome:          complete\n") {
+		t.Error(checked)
+	}
 	if list, err := workstation.ReadAdministrators(p.folder().AdministratorsFile(o.Instance)); err != nil || len(list.List) != 2 {
 		t.Errorf("what a receipt is checked against: %v %v", list, err)
 	}

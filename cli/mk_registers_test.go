@@ -50,6 +50,17 @@ func TestCommitRefuses(t *testing.T) {
 	}
 }
 
+func TestUnitsInImprintModeObeyNobody(t *testing.T) {
+	p := playParts(newFakeCluster(t, 2, 1))
+	p.mustAddParts(1, 70)
+	for _, args := range [][]string{
+		{"cryptounit-mk-load", "--mk", "1 2", "--yes"}, {"cryptounit-mk-commit"}, {"cryptounit-mk-rotate", "--yes"}, {"cryptounit-mk-setimm", "--yes"},
+		{"cryptounit-mk-clrnew", "--yes"}, {"cryptounit-mk-clrcur", "--yes"},
+	} {
+		p.fails("Error reported by EP11 crypto module.\nReturn code: 179\nReason code: 0\nError message: crypto unit 1 is in imprint mode", "", append([]string{"tke"}, args...)...)
+	}
+}
+
 func TestMkRotateAsksBeforeItsChecks(t *testing.T) {
 	p := partsCluster(t, 2, true, "Alice", "Bob")
 	p.fails("nothing was done", "n\n", "tke", "cryptounit-mk-rotate")

@@ -78,7 +78,7 @@ func readyForParts(ctx context.Context, admin *client.Client, o order.Order) (*o
 		case err != nil:
 			return nil, fmt.Errorf("crypto unit %d: %w", ref.Number, err)
 		case imprint:
-			return nil, refused(returnImprint, 0, "crypto unit %d is in imprint mode: set its administrators and thresholds first (`tumbler tke cryptounit-thrhld-set`)", ref.Number)
+			return nil, imprintRefusal(ref.Number)
 		case r.Registers.New != masterkey.NewEmpty:
 			return nil, fmt.Errorf("the new master key register of crypto unit %d is %v already: clear it first (`tumbler tke cryptounit-mk-clrnew`)", ref.Number, r.Registers.New)
 		case o.Kind == order.Init && r.Registers.Current != masterkey.CurrentEmpty:

@@ -160,6 +160,9 @@ func checkRecord(r *order.Record) (checkedReceipt, error) {
 		checked.Suite = r.Order.Suite.String()
 	}
 	step, last := order.StepActivate, order.Activated
+	if r.Order.Kind == order.Init && r.Order.Parts > 0 {
+		step = order.StepSetImmediate
+	}
 	checked.Outcome = "complete"
 	if r.Cancel != nil {
 		step, last = order.StepClear, order.Cleared

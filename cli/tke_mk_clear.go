@@ -39,6 +39,9 @@ func (i *invocation) nothingToClear(ctx context.Context, admin *client.Client, f
 			full = append(full, u.Number)
 		}
 	}
+	if err := withoutOrder(ctx, admin, c); !errors.Is(err, errNothingLoaded) {
+		return err
+	}
 	if len(full) > 0 {
 		return fmt.Errorf("no order is under way, and the new master key register of crypto unit %s is not Empty: it clears it by itself when its node has caught up", numbers(full))
 	}
@@ -161,6 +164,9 @@ func unitsToClear(ctx context.Context, admin *client.Client, folder *workstation
 		}
 		if err != nil {
 			return nil, fmt.Errorf("crypto unit %d: %w: start its node", ref.Number, err)
+		}
+		if imprint, err := inImprintMode(said.Report); err == nil && imprint {
+			return nil, imprintRefusal(ref.Number)
 		}
 		if said.Report.Registers.Current != masterkey.CurrentValid {
 			continue

@@ -22,11 +22,35 @@ const (
 // errNothingLoaded refuses what needs a loaded register while there is no order.
 var errNothingLoaded = errors.New("the new master key registers are Empty: `tumbler tke cryptounit-mk-load` loads them")
 
-// withOrder has a command act on the order under way. Without one it fails with none.
-func withOrder(ctx context.Context, i *invocation, none error, do func(*client.Client, *workstation.Folder, client.OrderContext, *orderAtHand) error) error {
+// withoutOrder says why there is nothing to act on: crypto units in imprint mode obey nobody yet.
+func withoutOrder(ctx context.Context, admin *client.Client, c client.OrderContext) error {
+	units, err := admin.Units(ctx)
+	if err != nil {
+		return err
+	}
+	refs, err := unitRefs(instanceUnits(c))
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		if r, err := verifiedReport(unitOf(units, ref.Number), ref.Identity); err == nil {
+			if imprint, err := inImprintMode(r); err == nil && imprint {
+				return imprintRefusal(ref.Number)
+			}
+		}
+	}
+	return errNothingLoaded
+}
+
+func imprintRefusal(unit uint32) error {
+	return refused(returnImprint, 0, "crypto unit %d is in imprint mode: set its administrators and thresholds first (`tumbler tke cryptounit-admin-add`, then `cryptounit-thrhld-set`)", unit)
+}
+
+// withOrder has a command act on the order under way.
+func withOrder(ctx context.Context, i *invocation, do func(*client.Client, *workstation.Folder, client.OrderContext, *orderAtHand) error) error {
 	return steering(ctx, i, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext) error {
 		if c.Open == nil {
-			return none
+			return withoutOrder(ctx, admin, c)
 		}
 		at, err := i.orderUnderWay(ctx, admin, folder, c)
 		if err != nil {
@@ -51,7 +75,7 @@ func (at *orderAtHand) commitSigned() bool {
 }
 
 func registerCommit(ctx context.Context, i *invocation) error {
-	return withOrder(ctx, i, errNothingLoaded, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext, at *orderAtHand) error {
+	return withOrder(ctx, i, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext, at *orderAtHand) error {
 		if at.open.State == client.StateCancelling {
 			return fmt.Errorf("order %d is being cancelled", at.order().Number)
 		}
@@ -97,7 +121,7 @@ func registerRotate(ctx context.Context, i *invocation) error {
 	if err != nil || !yes {
 		return declined(err)
 	}
-	return withOrder(ctx, i, errNothingLoaded, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext, at *orderAtHand) error {
+	return withOrder(ctx, i, func(admin *client.Client, folder *workstation.Folder, c client.OrderContext, at *orderAtHand) error {
 		o := at.order()
 		switch {
 		case o.Kind != order.Rotate:
@@ -129,7 +153,7 @@ func registerRotate(ctx context.Context, i *invocation) error {
 	})
 }
 
-// errWouldLose refuses to put a new value over a current one.
+// wouldLose refuses to put a new value over a current one.
 const wouldLose = "the current master key register of crypto unit %s holds a key, and every key under it would be lost: `tumbler tke cryptounit-mk-rotate` replaces it"
 
 func registerSetImmediate(ctx context.Context, i *invocation) error {
@@ -140,7 +164,7 @@ func registerSetImmediate(ctx context.Context, i *invocation) error {
 			return fmt.Errorf(wouldLose, numbers(holders))
 		}
 		if c.Open == nil {
-			return errNothingLoaded
+			return withoutOrder(ctx, admin, c)
 		}
 		at, err := i.orderUnderWay(ctx, admin, folder, c)
 		if err != nil {
