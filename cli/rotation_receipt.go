@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"tumbler/api/client"
 	"tumbler/cli/workstation"
@@ -91,7 +94,15 @@ type checkedReceipt struct {
 	Statements int          `json:"statements"`
 	KeyParts   uint32       `json:"key_parts,omitempty"`
 	Suite      string       `json:"suite,omitempty"` // how they travelled
-	Silent     []uint32     `json:"silent"`          // units that have not yet said that they dropped the old key (or, cancelled, the new one)
+	Signed     []signedStep `json:"signed"`
+	Silent     []uint32     `json:"silent"` // units that have not yet said that they dropped the old key (or, cancelled, the new one)
+}
+
+// signedStep says who signed the order, or a step of it: names of the list that is trusted.
+type signedStep struct {
+	Step    string   `json:"step"` // order, commit, activate, set-immediate, cancel, settle
+	Pattern string   `json:"pattern,omitempty"`
+	By      []string `json:"by"`
 }
 
 // verifyReceipt checks a receipt without a cluster. It trusts the administrators in the file that is named, or that this
@@ -122,6 +133,9 @@ func (i *invocation) verifyReceipt(path string) error {
 		return fmt.Errorf("the receipt is not valid: %w", err)
 	}
 	checked, err := checkRecord(record)
+	if err == nil {
+		checked.Signed, err = whoSigned(evidence, list)
+	}
 	if err != nil {
 		if errors.Is(err, order.ErrMissing) {
 			return fmt.Errorf("the receipt is not complete: %w: take it again when the rotation has ended", err)
@@ -151,21 +165,71 @@ func readReceipt(path string) (*order.Evidence, error) {
 	return evidence, nil
 }
 
-// checkRecord asks of verified evidence what every unit asks of it before it activates or clears; the same function
-// answers. What it lacks makes it invalid.
+// whoSigned reads whose signatures the evidence has. All of them were verified.
+func whoSigned(e *order.Evidence, list *order.Administrators) ([]signedStep, error) {
+	var steps []signedStep
+	var failed error
+	add := func(step, pattern string, by []order.Administrator, err error) {
+		failed = errors.Join(failed, err)
+		names := []string{}
+		for _, a := range by {
+			names = append(names, a.Name)
+		}
+		steps = append(steps, signedStep{step, pattern, names})
+	}
+	by, err := e.Order.Signers(list)
+	add("order", "", by, err)
+	for n := range e.Approvals {
+		a, err := order.DecodeApproval(e.Approvals[n].Approval)
+		if err != nil {
+			return nil, err
+		}
+		by, err := e.Approvals[n].Signers(list)
+		add(a.Step.String(), patternText(a.Pattern), by, err)
+	}
+	for n := range e.Settles {
+		by, err := e.Settles[n].Signers(list)
+		add(order.Settle.String(), "", by, err)
+	}
+	if e.Cancel != nil {
+		by, err := e.Cancel.Signers(list)
+		add(order.Cancel.String(), "", by, err)
+	}
+	return steps, failed
+}
+
+// taken are the steps that an order went through to its end, each with the units that took it. With key parts the quorum's
+// signature over the pattern is among what the commit needs.
+func taken(r *order.Record) map[order.Step][]uint32 {
+	if r.Cancel != nil {
+		return map[order.Step][]uint32{order.StepClear: r.Order.Targets()}
+	}
+	steps := map[order.Step][]uint32{order.StepLoad: r.Order.Loaders(), order.StepCommit: r.Order.Targets(), order.StepActivate: r.Order.Targets()}
+	if r.Order.Generator != 0 {
+		steps[order.StepGenerate] = []uint32{r.Order.Generator}
+	}
+	if r.Order.Kind == order.Rotate {
+		steps[order.StepRewrap] = r.Order.Targets()
+	}
+	if r.Order.Kind == order.Init && r.Order.Parts > 0 && r.Approved(order.StepActivate) == nil {
+		delete(steps, order.StepActivate)
+		steps[order.StepSetImmediate] = r.Order.Targets()
+	}
+	return steps
+}
+
+// checkRecord asks of verified evidence what every unit asked of it before each of its steps; the same function answers. What
+// it lacks makes it invalid.
 func checkRecord(r *order.Record) (checkedReceipt, error) {
 	checked := checkedReceipt{Valid: true, Digest: r.Digest.String(), Number: r.Order.Number, Kind: r.Order.Kind.String(), Instance: r.Order.Instance.String(),
 		Before: patternText(r.Order.Current), Census: r.Census, Settled: r.Settled, Statements: len(r.Statements), Silent: []uint32{}}
 	if checked.KeyParts = r.Order.Parts; checked.KeyParts > 0 {
 		checked.Suite = r.Order.Suite.String()
 	}
-	step, last := order.StepActivate, order.Activated
-	if r.Order.Kind == order.Init && r.Order.Parts > 0 {
-		step = order.StepSetImmediate
-	}
+	last := order.Activated
 	checked.Outcome = "complete"
 	if r.Cancel != nil {
-		step, last = order.StepClear, order.Cleared
+		last = order.Cleared
 		checked.Outcome = "cancelled"
 	} else {
 		pattern, err := r.Pattern()
@@ -177,10 +241,15 @@ func checkRecord(r *order.Record) (checkedReceipt, error) {
 			checked.Partitions = order.Partitions(r.Last)
 		}
 	}
-	for _, unit := range r.Order.Targets() {
-		if err := order.Needs(step, unit, r); err != nil {
-			return checked, err
+	steps := taken(r)
+	for _, step := range slices.Sorted(maps.Keys(steps)) {
+		for _, unit := range steps[step] {
+			if err := order.Needs(step, unit, r); err != nil {
+				return checked, err
+			}
 		}
+	}
+	for _, unit := range r.Order.Targets() {
 		switch said := r.Said(last, unit); {
 		case said == nil:
 			checked.Silent = append(checked.Silent, unit)
@@ -209,6 +278,9 @@ func showReceipt(w io.Writer, c checkedReceipt, trusted string) {
 		line(w, "  Set aside:        %s", thousands(n))
 	}
 	line(w, "  Statements:       %d, signed by the units that the order names", c.Statements)
+	for _, s := range c.Signed {
+		line(w, "  Signed:           %s, by %s", s.Step, strings.Join(s.By, ", "))
+	}
 	what := "the old key"
 	if c.After == "" {
 		what = "the new key"
