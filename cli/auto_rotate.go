@@ -150,6 +150,8 @@ func (i *invocation) dryRun(ctx context.Context, admin *client.Client) error {
 		if len(result.Unopenable) > 0 {
 			showBlocked(w, result.Unopenable)
 		}
+		showCounts(w, result.Keys)
+		showEstimate(w, result)
 		for _, r := range result.Refusals {
 			line(w, "Not now: %s", r.Error())
 		}
@@ -161,4 +163,28 @@ func (i *invocation) dryRun(ctx context.Context, admin *client.Client) error {
 		return errors.New("a rotation would not go through: nothing was changed")
 	}
 	return shown
+}
+
+// showCounts shows keys by class.
+func showCounts(w io.Writer, c client.ClassCounts) {
+	line(w, "  System internal:  %s\n  KMS:              %s\n  EP11:             %s", thousands(c.SystemInternal), thousands(c.KMS), thousands(c.EP11))
+}
+
+// showEstimate says how long a rotation would take, and by what.
+func showEstimate(w io.Writer, run client.DryRun) {
+	e := run.Estimate
+	if e == nil {
+		line(w, "  Estimated time:   not known: there is no key to measure by")
+		return
+	}
+	took := time.Duration(e.Seconds * float64(time.Second)).Round(time.Second)
+	about := "less than a second"
+	if took >= time.Second {
+		about = took.String()
+	}
+	if e.Basis == client.EstimateRotation {
+		line(w, "  Estimated time:   about %s, at the %s keys/s of order %d; callers who have to wait slow it down", about, thousands(uint64(e.KeysPerSecond)), e.Order)
+		return
+	}
+	line(w, "  Estimated time:   %s at least: opening every key took %.1fs in one crypto unit; what the log and its disks add was not measured", about, run.Seconds)
 }

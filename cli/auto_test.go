@@ -300,10 +300,12 @@ func TestAutoInitWaitsForUnitsThatHaveOnlyJustJoined(t *testing.T) {
 
 func TestADryRunTellsWhatWouldHappen(t *testing.T) {
 	f := newFakeCluster(t, 1, 1)
-	result := client.DryRun{Ready: true, Keys: client.ClassCounts{KMS: 1000, SystemInternal: 1}, Opened: 1001}
+	result := client.DryRun{Ready: true, Keys: client.ClassCounts{KMS: 1000, SystemInternal: 1}, Opened: 1001, Seconds: 0.25,
+		Estimate: &client.Estimate{Seconds: 83.4, KeysPerSecond: 12, Basis: client.EstimateRotation, Order: 3}}
 	f.answer("POST /dry-run", func(*http.Request) any { return result })
 	out := f.must("", "tke", "auto-mk-rotate", "--dry-run")
 	result.Ready, result.Opened = false, 1000
+	result.Estimate.Basis = client.EstimateOpening
 	result.Unopenable = []client.BlockedBlob{{Number: 17, Key: "5d4c2a1e", Units: []uint32{1, 2}}}
 	result.Refusals = []client.Error{{Code: "unit_fenced", Message: "crypto unit 2 is fenced", Hint: "start its node"}}
 	code, more, errs := f.run(t.Context(), "", "tke", "auto-mk-rotate", "--dry-run")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
+	"strings"
 
 	"tumbler/api/client"
 	"tumbler/cli/workstation"
@@ -34,6 +36,9 @@ type comparison struct {
 	Instance string        `json:"service_instance"`
 	Units    []unitReading `json:"units"`
 	Same     bool          `json:"same"`
+	// Different are the sections in which they differ; the reports of those that are unverified could not be checked.
+	Different  []string `json:"different"`
+	Unverified []uint32 `json:"unverified"`
 }
 
 // The control points of Trusted Key Entry. Units have none to set yet.
@@ -70,23 +75,47 @@ func (i *invocation) compare(ctx context.Context, show func(io.Writer, compariso
 				c.Units = append(c.Units, u)
 			}
 		}
-		c.Same = sameConfiguration(c.Units)
+		c.judge()
 		return i.result(c, func(w io.Writer) { show(w, c) })
 	})
 }
 
-// sameConfiguration tells whether units agree on what is compared, and every report could be checked.
-func sameConfiguration(units []unitReading) bool {
-	for _, u := range units {
-		if !u.Verified || !reflect.DeepEqual(u.Administrators, units[0].Administrators) || u.Registers != units[0].Registers {
-			return false
+// The sections of a comparison.
+const (
+	sectionThresholds     = "SIGNATURE THRESHOLDS"
+	sectionAdministrators = "CRYPTO UNIT ADMINISTRATORS"
+	sectionNew            = "NEW MASTER KEY REGISTER"
+	sectionCurrent        = "CURRENT MASTER KEY REGISTER"
+)
+
+// judge tells whether units agree on what is compared, and every report could be checked.
+func (c *comparison) judge() {
+	c.Different, c.Unverified = []string{}, []uint32{}
+	for _, section := range []struct {
+		name string
+		of   func(unitReading) any
+	}{
+		{sectionThresholds, func(u unitReading) any {
+			return [2]int{u.Administrators.SignatureThreshold, u.Administrators.RevocationThreshold}
+		}},
+		{sectionAdministrators, func(u unitReading) any { return u.Administrators.List }},
+		{sectionNew, func(u unitReading) any { return u.Registers.New }},
+		{sectionCurrent, func(u unitReading) any { return u.Registers.Current }},
+	} {
+		if slices.ContainsFunc(c.Units, func(u unitReading) bool { return !reflect.DeepEqual(section.of(u), section.of(c.Units[0])) }) {
+			c.Different = append(c.Different, section.name)
 		}
 	}
-	return true
+	for _, u := range c.Units {
+		if !u.Verified {
+			c.Unverified = append(c.Unverified, u.Number)
+		}
+	}
+	c.Same = len(c.Different) == 0 && len(c.Unverified) == 0
 }
 
 func showThresholds(w io.Writer, c comparison) {
-	line(w, "\nSIGNATURE THRESHOLDS")
+	line(w, "\n%s", sectionThresholds)
 	t := newTable("CRYPTO UNIT NUM", "SIGNATURE THRESHOLD", "REVOCATION THRESHOLD")
 	imprint := false
 	for _, u := range c.Units {
@@ -100,7 +129,7 @@ func showThresholds(w io.Writer, c comparison) {
 }
 
 func showAdministrators(w io.Writer, c comparison) {
-	line(w, "\nCRYPTO UNIT ADMINISTRATORS")
+	line(w, "\n%s", sectionAdministrators)
 	t := newTable("CRYPTO UNIT NUM", "ADMIN NAME", "SUBJECT KEY IDENTIFIER")
 	for _, u := range c.Units {
 		if len(u.Administrators.List) == 0 {
@@ -129,6 +158,9 @@ func showComparison(w io.Writer, c comparison) {
 
 func showVerdict(w io.Writer, c comparison) {
 	showRemarks(w, c)
+	if len(c.Different) > 0 {
+		line(w, "\nThe crypto units differ in: %s", strings.Join(c.Different, ", "))
+	}
 	if c.Same {
 		line(w, "\n==> All crypto units are configured the same. <==")
 	} else {

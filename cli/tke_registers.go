@@ -70,8 +70,8 @@ func showRegisters(w io.Writer, c comparison) {
 		head string
 		of   func(client.Registers) client.Register
 	}{
-		{"NEW MASTER KEY REGISTER", func(r client.Registers) client.Register { return r.New }},
-		{"CURRENT MASTER KEY REGISTER", func(r client.Registers) client.Register { return r.Current }},
+		{sectionNew, func(r client.Registers) client.Register { return r.New }},
+		{sectionCurrent, func(r client.Registers) client.Register { return r.Current }},
 	} {
 		line(w, "\n%s", r.head)
 		t := newTable("CRYPTO UNIT NUM", "STATUS", "VERIFICATION PATTERN")

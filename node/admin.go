@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"tumbler/api/admin"
 	"tumbler/api/client"
@@ -242,6 +243,7 @@ func (c adminChecks) DryRun(ctx context.Context) (client.DryRun, error) {
 	defer view.Close()
 	census := view.Census()
 	out := client.DryRun{Keys: client.ClassCounts{SystemInternal: census.System, KMS: census.KMS, EP11: census.EP11}, Unopenable: []client.BlockedBlob{}, Refusals: []client.Error{}}
+	began := time.Now()
 	err = view.Blobs(view.CurrentEpoch(), 1, view.Cluster().NextBlob, func(number uint64, blob []byte) (bool, error) {
 		if err := c.unit.Check(blob); err != nil {
 			one := client.BlockedBlob{Number: number}
@@ -254,5 +256,6 @@ func (c adminChecks) DryRun(ctx context.Context) (client.DryRun, error) {
 		out.Opened++
 		return true, ctx.Err()
 	})
+	out.Seconds = time.Since(began).Seconds()
 	return out, err
 }

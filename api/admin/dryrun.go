@@ -28,6 +28,47 @@ func (s *Server) dryRun(ctx context.Context, _ request, _ client.DryRunRequest) 
 		out.Refusals = []client.Error{}
 	}
 	out.Ready = len(out.Unopenable) == 0 && len(out.Refusals) == 0
+	out.Estimate, err = s.estimate(ctx, out)
+	return out, err
+}
+
+const (
+	// leastMeasured is how many keys a rotation must have had for its rate to tell something: fewer take as long as its steps do.
+	leastMeasured = 1000
+	// touches is how often a rotation opens or seals a key: a rewrap does both, and a verification opens both blobs.
+	touches = 4
+)
+
+// estimate says how long a rotation would take: at the rate of the last that had enough keys, or else by the time that opening
+// every key took here, shared among all units.
+func (s *Server) estimate(ctx context.Context, run client.DryRun) (*client.Estimate, error) {
+	out := &client.Estimate{}
+	err := s.read(ctx, func(v View) error {
+		history, err := v.Rotations()
+		if err != nil {
+			return err
+		}
+		for i := len(history) - 1; i >= 0 && out.Basis == ""; i-- {
+			r := history[i]
+			if k := keyProgress(r, fsm.Counts{}, s.now()); r.State == fsm.StateComplete && !r.Plan.Hold && k.Rewrapped >= leastMeasured && k.KeysPerSecond > 0 {
+				*out = client.Estimate{KeysPerSecond: k.KeysPerSecond, Basis: client.EstimateRotation, Order: r.Number}
+			}
+		}
+		enrolled := 0
+		for _, u := range v.Units() {
+			if u.IsEnrolled() && u.Removed == (fsm.Digest{}) {
+				enrolled++
+			}
+		}
+		if out.Basis == "" && run.Opened > 0 && run.Seconds > 0 && enrolled > 0 {
+			*out = client.Estimate{KeysPerSecond: float64(run.Opened) / run.Seconds * float64(enrolled) / touches, Basis: client.EstimateOpening}
+		}
+		return nil
+	})
+	if err != nil || out.Basis == "" {
+		return nil, err
+	}
+	out.Seconds = float64(run.Keys.Total()) / out.KeysPerSecond
 	return out, nil
 }
 

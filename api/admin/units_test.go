@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"tumbler/api/client"
 	"tumbler/cryptounit/masterkey"
@@ -128,6 +129,36 @@ func TestAdministratorsAreNamedBeforeThresholds(t *testing.T) {
 	var refused *client.Error
 	if _, err := w.client.SubmitOrder(t.Context(), w.encode(w.sign(back, w.admins[0], w.admins[1]))); !errors.As(err, &refused) || refused.ReturnCode != 209 || refused.ReasonCode != 76 || len(w.proposed) != 0 {
 		t.Errorf("%+v", err)
+	}
+}
+
+// TestADryRunEstimates: by the last rotation that had enough keys, or else by what opening every key took.
+func TestADryRunEstimates(t *testing.T) {
+	w := newWorld(t)
+	run := client.DryRun{Keys: client.ClassCounts{KMS: 8000}, Opened: 8000, Seconds: 2}
+	s := &Server{b: Backend{State: w, Proposer: w}, now: func() time.Time { return worldTime }}
+	by, err := s.estimate(t.Context(), run)
+	if units := float64(len(w.view.units)); err != nil || by.Basis != client.EstimateOpening || by.KeysPerSecond != 4000*units/touches || by.Seconds != 8000/by.KeysPerSecond {
+		t.Errorf("%+v, %v", by, err)
+	}
+	w.change(func(v *view) {
+		few := fsm.Rotation{State: fsm.StateComplete, Number: 9}
+		few.Done.KMS, few.Rewrap.Started, few.Flipped = 10, fsm.TimeOf(worldTime.Add(-time.Second)), fsm.TimeOf(worldTime)
+		many := few
+		many.Number, many.Done.KMS, many.Rewrap.Started = 7, 5000, fsm.TimeOf(worldTime.Add(-5*time.Second))
+		held := many
+		held.Number, held.Plan.Hold = 8, true
+		v.rotations = []fsm.Rotation{many, held, few}
+	})
+	if by, err = s.estimate(t.Context(), run); err != nil || by.Basis != client.EstimateRotation || by.Order != 7 || by.KeysPerSecond != 1000 || by.Seconds != 8 {
+		t.Errorf("%+v, %v", by, err)
+	}
+	if by, err := s.estimate(t.Context(), client.DryRun{}); err != nil || by == nil || by.Seconds != 0 {
+		t.Errorf("%+v, %v", by, err)
+	}
+	w.change(func(v *view) { v.rotations = nil })
+	if by, err := s.estimate(t.Context(), client.DryRun{}); err != nil || by != nil {
+		t.Errorf("nothing was measured: %+v, %v", by, err)
 	}
 }
 

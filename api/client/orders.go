@@ -69,4 +69,22 @@ type DryRun struct {
 	Opened     uint64        `json:"opened"`
 	Unopenable []BlockedBlob `json:"unopenable"`
 	Refusals   []Error       `json:"refusals"` // preconditions that do not hold
+	Seconds    float64       `json:"seconds"`  // that opening the keys took, in the unit of the node that answers
+	Estimate   *Estimate     `json:"estimate,omitempty"`
+}
+
+// What an estimate goes by.
+const (
+	// EstimateRotation: the rate of an earlier rotation of this cluster, from its first key to the flip.
+	EstimateRotation = "rotation"
+	// EstimateOpening: opening every key just now. It is a lower bound: the log and its disks are not in it.
+	EstimateOpening = "opening"
+)
+
+// Estimate is how long a rotation would rewrap and verify the keys that there are, by what was measured.
+type Estimate struct {
+	Seconds       float64 `json:"seconds"`
+	KeysPerSecond float64 `json:"keys_per_second"`
+	Basis         string  `json:"basis"`           // EstimateRotation or EstimateOpening
+	Order         uint64  `json:"order,omitempty"` // the rotation that was measured
 }
