@@ -18,7 +18,8 @@ func (i *invocation) orderByParts(ctx context.Context, admin *client.Client, fol
 	kind := order.Rotate
 	if c.CurrentPattern == "" {
 		kind = order.Init
-		if err := everyMemberIsThere(ctx, admin, c); err != nil {
+		var err error
+		if c, err = i.waitForUnits(ctx, admin, c, everyMemberIsThere); err != nil {
 			return order.Order{}, nil, err
 		}
 	}
