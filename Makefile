@@ -28,7 +28,7 @@ export GOFLAGS ?= -buildvcs=false
 RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build cards test test-kills e2e keep lint demo model sim mutants chaos leak-test leak-proof up down fuzz bench ci
+.PHONY: help deps build cards test test-kills e2e ways keep lint demo model sim mutants chaos leak-test leak-proof up down fuzz bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test-kills: ## kill every role in every state of a rotation, and show a line for
 
 e2e: deps ## whole ceremonies by prompts alone, and transcripts of every command and every refusal
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 20m -v ./tests/e2e
+
+ways: deps ## replace the master key by recovery units, key parts in files and on smart cards, with KEYS=10000 and none lost
+	CGO_ENABLED=1 go test $(TAGS) -count 1 -timeout 30m -v ./tests/ways -keys $(KEYS)
 
 keep: ## write the data directories of this release for tests/upgrade (NAME=0.1.0)
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -run '^TestKeep$$' ./tests/upgrade -args -keep $(CURDIR)/tests/upgrade/testdata/$(NAME).tar.gz

@@ -104,7 +104,7 @@ func (c *Cluster) Binary() string { return c.binary }
 func (c *Cluster) Run(args ...string) (string, error) {
 	c.t.Helper()
 	command := exec.CommandContext(c.t.Context(), c.binary, args...)
-	command.Env = append(append(os.Environ(), c.Environment()...), "TUMBLER_SIGKEY_PASSWORD=a test needs no secret 7")
+	command.Env = append(append(os.Environ(), c.Environment()...), "TUMBLER_SIGKEY_PASSWORD="+c.sigKeyPassword, "TUMBLER_KEYPART_PASSWORD="+c.keyPartPassword)
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out
 	err := command.Run()

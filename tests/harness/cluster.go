@@ -27,15 +27,17 @@ type Cluster struct {
 	binary string
 	health *http.Client
 	order  string // digest of the rotation that was started last
-	blank  bool   // no administrators, and no master key
+
+	initialise                      func() // what is done once every node has joined
+	sigKeyPassword, keyPartPassword string
 }
 
 // Uninitialised leaves the crypto units as they came, in imprint mode and without a master key: an option of NewCluster.
-func Uninitialised(c *Cluster) { c.blank = true }
+func Uninitialised(c *Cluster) { c.initialise = func() {} }
 
 // NewCluster starts that many operational and recovery nodes (crypto units are numbered from 1, operational ones first),
 // makes them one cluster, and initialises it with two administrators, both of whom must sign. Options change what was
-// prepared before a node starts.
+// prepared before a node starts, and how it is initialised.
 func NewCluster(t *testing.T, operational, recovery int, options ...func(*Cluster)) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, dir: t.TempDir(), Instance: uuid.NewString(), binary: os.Getenv(binaryEnv), health: &http.Client{Timeout: 5 * time.Second}}
@@ -43,6 +45,8 @@ func NewCluster(t *testing.T, operational, recovery int, options ...func(*Cluste
 		t.Fatal("there is no program to run: the package's TestMain calls harness.Main")
 	}
 	t.Cleanup(c.end)
+	c.initialise = func() { c.autoInit("Alice", "Bob") }
+	Passwords("a test needs no secret 7", "a test needs no secret 8")(c)
 	c.prepare(operational, recovery)
 	for _, option := range options {
 		option(c)
@@ -54,11 +58,7 @@ func NewCluster(t *testing.T, operational, recovery int, options ...func(*Cluste
 		c.waitHealthy(n, "/healthz")
 	}
 	c.form()
-	if c.blank {
-		return c
-	}
-	c.MustRun("tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2",
-		"--administrators", "2", "--name", "Alice", "--name", "Bob", "--yes")
+	c.initialise()
 	return c
 }
 
@@ -242,6 +242,9 @@ func (c *Cluster) Renew(number uint32) {
 	}
 	c.MustRun("pki", "node", "--dir", c.path("pki"), "--number", fmt.Sprint(number))
 }
+
+// Folder is that of the administrators' and custodians' workstation.
+func (c *Cluster) Folder() string { return c.path("tke") }
 
 func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }
 

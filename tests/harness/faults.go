@@ -115,3 +115,11 @@ func (c *Cluster) Hold(point string, unit uint32) (release func()) {
 		}
 	}
 }
+
+// KillAt has a node end itself with SIGKILL when it next passes a hold point.
+func (c *Cluster) KillAt(point string, unit uint32) {
+	c.t.Helper()
+	if err := os.WriteFile(filepath.Join(c.Node(unit).pointsDir(), point), []byte("kill 1"), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}

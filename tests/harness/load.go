@@ -3,9 +3,13 @@ package harness
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/google/uuid"
 
 	"tumbler/api/client"
 )
@@ -34,13 +38,36 @@ func (c *Cluster) MustCreateKeys(count int) *Keys {
 		if err != nil {
 			return err
 		}
-		data := make([]byte, 32)
-		rand.Read(data)
-		wrapped, err := keys.Wrap(c.t.Context(), key.ID, data)
-		k.list[i] = wrappedKey{key.ID, data, wrapped.Ciphertext}
-		return err
+		k.list[i].id = key.ID
+		return k.wrap(keys, i)
 	})
 	return k
+}
+
+// MustImportKeys has the command line import that many root keys in bulk, and wraps a data key under each.
+func (c *Cluster) MustImportKeys(count int) *Keys {
+	c.t.Helper()
+	k := &Keys{cluster: c, list: make([]wrappedKey, count)}
+	var lines strings.Builder
+	for i := range count {
+		material := make([]byte, 32)
+		rand.Read(material)
+		k.list[i].id = uuid.NewString()
+		fmt.Fprintf(&lines, "{\"id\":%q,\"name\":\"key-%d\",\"payload\":%q}\n", k.list[i].id, i, base64.StdEncoding.EncodeToString(material))
+	}
+	c.write("keys.jsonl", lines.String())
+	c.MustRun("kms", "import", "--bulk", c.path("keys.jsonl"))
+	k.each("wrapping", k.wrap)
+	return k
+}
+
+// wrap wraps a data key under the i-th key.
+func (k *Keys) wrap(keys *client.KMS, i int) error {
+	data := make([]byte, 32)
+	rand.Read(data)
+	wrapped, err := keys.Wrap(k.cluster.t.Context(), k.list[i].id, data)
+	k.list[i].data, k.list[i].ciphertext = data, wrapped.Ciphertext
+	return err
 }
 
 // Add makes a key as MustCreateKeys does, or gives the refusal.

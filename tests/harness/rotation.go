@@ -3,6 +3,9 @@ package harness
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -149,11 +152,28 @@ func (c *Cluster) MustComplete(keys *Keys) {
 		c.t.Fatalf("%d keys were made, and of %d %d were rewrapped and %d verified", keys.Len(), status.Keys.Total, status.Keys.Rewrapped, status.Keys.Verified)
 	}
 	c.MustHold(status.PatternAfter)
-	receipt := c.t.TempDir() + "/receipt"
-	c.MustRun("tke", "rotation", "receipt", "--out", receipt)
-	c.MustRun("tke", "rotation", "receipt", "--verify", receipt)
+	c.MustVerify()
 	keys.MustOpenAll()
 	c.MustAgree()
+}
+
+// MustVerify takes the receipt of the last order, and has an auditor verify it who has that file and the list of administrators
+// alone. It gives what the auditor reads.
+func (c *Cluster) MustVerify() string {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	receipt, list := filepath.Join(dir, "receipt"), filepath.Join(dir, "administrators.der")
+	c.MustRun("tke", "rotation", "receipt", "--out", receipt)
+	if err := os.WriteFile(list, []byte(c.Read("tke/administrators-"+c.Instance+".der")), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	audit := exec.CommandContext(c.t.Context(), c.binary, "tke", "rotation", "receipt", "--verify", receipt, "--administrators", list)
+	audit.Env, audit.Dir = []string{"PATH=" + os.Getenv("PATH")}, dir
+	out, err := audit.CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("the receipt does not verify: %v\n%s", err, out)
+	}
+	return string(out)
 }
 
 // Partly tells whether some keys are rewrapped, and some are not.

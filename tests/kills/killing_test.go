@@ -108,7 +108,7 @@ func (k *killing) victims(r role, s client.RotationStatus) []uint32 {
 		return []uint32{k.given("verifier", s, func(p client.Partition) uint32 { return p.Verifier })}
 	case all:
 		return k.c.All()
-	case nobody:
+	case nobody, node:
 	}
 	k.t.Fatalf("nobody is %v", r)
 	return nil

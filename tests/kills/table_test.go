@@ -12,12 +12,13 @@ const (
 	owner
 	verifier
 	all
+	node // any but the leader, where nobody has a role of their own
 )
 
 var roles = []role{leader, recoveryLeader, owner, verifier, all}
 
 func (r role) String() string {
-	return [...]string{"nobody", "raft leader", "recovery leader", "partition owner", "verifier", "all nodes"}[r]
+	return [...]string{"nobody", "raft leader", "recovery leader", "partition owner", "verifier", "all nodes", "another node"}[r]
 }
 
 // outcome is what the rotation comes to after the kill.
