@@ -27,6 +27,12 @@ func (c *Cluster) MustAddPart(value string) string {
 	return c.keyNum(c.MustRun("tke", "mk-add", "--value", "--value-file", c.secretFile(value), "--description", "a key part", "--output", "json"))
 }
 
+// MustAddCardPart draws a key part on a smart card.
+func (c *Cluster) MustAddCardPart(uri, description string) string {
+	c.t.Helper()
+	return c.keyNum(c.MustRun("tke", "mk-add", "--random", "--card", uri, "--description", description, "--output", "json"))
+}
+
 func (c *Cluster) keyNum(out string) string {
 	c.t.Helper()
 	var made struct {

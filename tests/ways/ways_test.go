@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tumbler/api/client"
+	"tumbler/cryptounit/order"
 	"tumbler/tests/harness"
 )
 
@@ -28,6 +29,7 @@ func TestWithRecoveryUnits(t *testing.T) {
 	i.rotate("recovery units", func(*testing.T) { c.StartRotation() })
 	i.rotate("2 key parts in files", i.partsTogether(2))
 	i.rotate("3 key parts in files", i.partsTogether(3))
+	i.byCards(order.SuiteECDH, "dora", "erin")
 	i.rotate("recovery units, again", func(*testing.T) { c.StartRotation("--policy", "online") })
 }
 
@@ -47,6 +49,7 @@ func TestWithoutRecoveryUnits(t *testing.T) {
 	i := begin(t, c, "5 operational units")
 	i.rotate("2 key parts in files", i.partsTogether(2))
 	i.rotate("3 key parts, one by one", i.partsOneByOne)
+	i.byCards(order.SuiteRSA, "dora", "erin", "faye")
 }
 
 // instance is one cluster, its keys, and what it is when no rotation is under way.
