@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 
-	"tumbler/cryptounit/importer"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -39,7 +38,7 @@ func (p *KeyPart) VerificationPattern() masterkey.Pattern { return p.pattern }
 
 // Seal seals the part to the importer key of a unit, for one context (the Info of an order.EnvelopeContext).
 func (p *KeyPart) Seal(suite order.Suite, importerKey, info []byte) ([]byte, error) {
-	return importer.Seal(suite, importerKey, info, p.value)
+	return sealPart(suite, importerKey, info, p.value)
 }
 
 // Erase overwrites the part, which is of no use then.

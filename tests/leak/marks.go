@@ -60,6 +60,9 @@ func writings(b []byte) []pattern {
 	for before := range 3 {
 		standard, url := base64At(base64.RawStdEncoding, b, before), base64At(base64.RawURLEncoding, b, before)
 		list = append(list, pattern{standard, "base64"})
+		for outer := range 3 {
+			list = append(list, pattern{base64At(base64.RawStdEncoding, standard, outer), "base64 in base64"})
+		}
 		if !bytes.Equal(standard, url) {
 			list = append(list, pattern{url, "base64url"})
 		}

@@ -141,7 +141,7 @@ func (c *ceremony) each(step string) {
 func (c *ceremony) begin() {
 	c.t.Helper()
 	list := order.Administrators{Signature: 2, Revocation: 2}
-	for _, name := range []string{"Alice", "Bob"} {
+	for _, name := range []string{"Alice", "Bob", "Carol"} {
 		key := must[*ecdsa.PrivateKey](c.t)(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
 		c.admins = append(c.admins, order.KeySigner{Key: key})
 		list.List = append(list.List, order.Administrator{Name: name, Key: must[[]byte](c.t)(x509.MarshalPKIXPublicKey(key.Public()))})
@@ -171,7 +171,8 @@ func (c *ceremony) begin() {
 // part seals a part to every unit, as its custodian's workstation does, and sends it.
 func (c *ceremony) part(number uint32, value []byte) {
 	c.t.Helper()
-	source, err := order.SKIOf(c.admins[0].Public())
+	custodian := c.admins[number-1]
+	source, err := order.SKIOf(custodian.Public())
 	c.check(err)
 	evidence := c.evidence
 	for _, unit := range c.order.Units {
@@ -184,7 +185,7 @@ func (c *ceremony) part(number uint32, value []byte) {
 			Suite: order.SuiteHPKE, Order: context.Order, Unit: unit.Number, Part: number, Source: source,
 			Sealed: c.seal(context.Importer, info, value),
 		}
-		c.check(e.SignAsAdministrator(info, c.admins[0]))
+		c.check(e.SignAsAdministrator(info, custodian))
 		c.tell("LoadParts", unit.Number, custody.Call{Evidence: evidence, Envelopes: []order.Envelope{e}})
 	}
 }

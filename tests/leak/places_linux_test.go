@@ -14,16 +14,16 @@ import (
 // places searches everything that the rehearsal left, while its nodes stand still.
 func (r *rehearsal) places(t *testing.T) []*place {
 	t.Helper()
-	s := newSearcher(patterns(r.seed, keyKinds()))
+	s, state := r.searcher(), r.searcher(r.people.partPatterns...)
 	list := []*place{
-		r.files(s, "units' files", "data/unit"),
-		r.files(s, "Raft's logs", "data/raft/log.bolt"),
-		r.files(s, "tables beside the logs", "data/raft/tables"),
-		r.files(s, "snapshots", "data/raft/snapshots"),
-		r.files(s, "stores", "data/state"),
-		r.files(s, "logs of the processes", "log"),
+		r.files(state, "units' files", "data/unit"),
+		r.files(state, "Raft's logs", "data/raft/log.bolt"),
+		r.files(state, "tables beside the logs", "data/raft/tables"),
+		r.files(state, "snapshots", "data/raft/snapshots"),
+		r.files(state, "stores", "data/state"),
+		r.files(state, "logs of the processes", "log"),
 	}
-	archive, err := s.files("an archive", filepath.Dir(r.archive), r.archive)
+	archive, err := state.files("an archive", filepath.Dir(r.archive), r.archive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +31,10 @@ func (r *rehearsal) places(t *testing.T) []*place {
 	printed := &place{name: "what commands printed"}
 	s.bytesOf(printed, "a command", []byte(r.said.String()))
 	list = append(list, printed)
-	list = append(list, r.connections(s)...)
-	list = append(list, r.gossip(newSearcher(patterns(r.seed, append(keyKinds(), gossipPlant())))), r.held, r.ended)
+	replies := &place{name: "replies to custodians"}
+	list = append(list, r.connections(s, state, replies)...)
+	list = append(list, r.people.places(r, replies)...)
+	list = append(list, r.gossip(r.searcher(patterns(r.seed, []kind{gossipPlant()})...)), r.held, r.ended)
 	for _, p := range list {
 		if p.bytes == 0 {
 			t.Errorf("%s: there is nothing to search", p.name)
@@ -77,8 +79,9 @@ func (r *rehearsal) read(path string) []byte {
 	return b
 }
 
-// connections opens and searches what went over TLS.
-func (r *rehearsal) connections(s *searcher) []*place {
+// connections opens and searches what went over TLS: Raft's with the searcher of what the state may not have. What units reply to
+// custodians goes over the API.
+func (r *rehearsal) connections(s, state *searcher, replies *place) []*place {
 	r.t.Helper()
 	keys := keyLog{}
 	logs, err := filepath.Glob(filepath.Join(r.taps, "*-keys"))
@@ -100,14 +103,17 @@ func (r *rehearsal) connections(s *searcher) []*place {
 			if err != nil {
 				r.t.Fatalf("%s: %v", path, err)
 			}
-			p := api
-			if port == "cluster" {
-				if p = raft; bytes.HasPrefix(o.fromClient, []byte("PRI * HTTP/2.0")) {
-					p = calls
-				}
+			p, by := api, s
+			switch {
+			case port == "api":
+				newSearcher(r.people.partPatterns).bytesOf(replies, path, o.fromServer)
+			case bytes.HasPrefix(o.fromClient, []byte("PRI * HTTP/2.0")):
+				p = calls
+			default:
+				p, by = raft, state
 			}
 			for name, b := range map[string][]byte{"to": o.fromClient, "from": o.fromServer, "handshake of": o.handshake} {
-				s.bytesOf(p, fmt.Sprintf("%s %s", name, filepath.Base(path)), b)
+				by.bytesOf(p, fmt.Sprintf("%s %s", name, filepath.Base(path)), b)
 			}
 		}
 	}

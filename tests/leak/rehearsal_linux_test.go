@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,7 @@ type rehearsal struct {
 	seed    string
 	tags    string
 	taps    string
+	people  *custodians
 	said    strings.Builder // what commands printed
 	archive string          // a file
 	held    *place          // memory in mid-rotation
@@ -59,11 +61,12 @@ func rehearse(t *testing.T, seed, tags, binary string) *rehearsal {
 	t.Setenv("TUMBLER_BINARY", binary)
 	t.Setenv("TUMBLER_PLANTED", seed)
 	t.Setenv("TUMBLER_TAPS", r.taps)
+	r.people = newCustodians(t)
 	if tags == unsealedTags {
 		plant := gossipPlant().halves(seed)
 		t.Setenv("TUMBLER_GOSSIP_PLANT", hex.EncodeToString(plant[0]))
 	}
-	r.Cluster = harness.NewCluster(t, 3, 2)
+	r.Cluster = harness.NewCluster(t, 3, 2, harness.Passwords(r.people.sigPassword, r.people.partPassword))
 	many := r.MustCreateKeys(keys)
 	standard := r.material(many)
 
@@ -76,6 +79,7 @@ func rehearse(t *testing.T, seed, tags, binary string) *rehearsal {
 	former := r.WaitState(client.StateComplete).PatternBefore
 	r.replace(3)
 	r.run("tke", "retired", "destroy", former, "--yes")
+	r.ceremony()
 
 	r.StartRotation("--hold")
 	r.WaitState(client.StateRewrapped)
@@ -162,11 +166,16 @@ func (r *rehearsal) run(args ...string) {
 	r.said.WriteString(r.MustRun(args...))
 }
 
+// searcher looks for everything that is secret.
+func (r *rehearsal) searcher(more ...pattern) *searcher {
+	return newSearcher(slices.Concat(patterns(r.seed, keyKinds()), r.people.secrets, more))
+}
+
 // look has every node collect its garbage and stand still, and searches its memory. A node may use a key between its last
 // collection and its stop: what is found is looked for again after another collection.
 func (r *rehearsal) look(p *place) {
 	r.t.Helper()
-	s := newSearcher(patterns(r.seed, keyKinds()))
+	s := r.searcher()
 	for range 2 {
 		r.StandStill(r.All()...)
 		seen := &place{name: p.name}

@@ -20,7 +20,7 @@ func TestReleasedBuildsLeaveTestCodeOut(t *testing.T) {
 	}
 	released, test := files("hashicorpmetrics"), files("hashicorpmetrics,plantedkeys,unsealed,holdpoints")
 	for _, name := range []string{
-		"tumbler/cryptounit/random_planted.go", "tumbler/cryptounit/sealing_off.go", "tumbler/cluster/tap/tap_on.go",
+		"tumbler/cryptounit/random_planted.go", "tumbler/cryptounit/sealing_off.go", "tumbler/cli/workstation/sealing_off.go", "tumbler/cluster/tap/tap_on.go",
 		"tumbler/cluster/gossiptap_on.go", "tumbler/cluster/small_on.go", "tumbler/node/planted_on.go", "tumbler/node/level_on.go",
 		"tumbler/holdpoint/point_on.go",
 	} {
