@@ -139,7 +139,7 @@ func TestAMasterKeyFromSmartCards(t *testing.T) {
 			if suite == order.SuiteECDH && mechanisms == "ALL" {
 				golden(t, "card-mk-load.txt", hideCards(withoutFingerprints(shown+out), cards))
 			}
-			out = p.must("", "tke", "cryptounit-mk-commit")
+			p.must("", "tke", "cryptounit-mk-commit")
 			p.wantRegisters(masterkey.NewFullCommitted, p.to)
 			p.must("y\n", "tke", "cryptounit-mk-setimm", "--keynum", "1")
 		})

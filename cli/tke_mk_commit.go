@@ -65,7 +65,7 @@ func (at *orderAtHand) loadedEverywhere() error {
 	if at.waitsOnlyForSignatures(order.StepCommit) {
 		return nil
 	}
-	return fmt.Errorf("order %d is %s, and not every new master key register is loaded (%v): `tumbler tke cryptounit-mk-load` comes first",
+	return fmt.Errorf("order %d is %s, and not every new master key register is loaded (%w): `tumbler tke cryptounit-mk-load` comes first",
 		at.order().Number, at.open.State, order.Needs(order.StepCommit, 0, at.record))
 }
 

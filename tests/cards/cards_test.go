@@ -4,6 +4,7 @@ package cards
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,8 +19,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
-// keyCount makes three partitions.
-const keyCount = 2100
+// keyCount makes three partitions, or more.
+var keyCount = flag.Int("keys", 2100, "how many keys each rotation moves")
 
 // ceremony is a cluster whose administrators, Alice and Bob, have a card each, with their signature keys.
 type ceremony struct {
@@ -37,7 +38,7 @@ func newCeremony(t *testing.T) *ceremony {
 	c.MustRun("tke", "sigkey-add", "--name", "Alice", "--card", cards.URI("alice"))
 	c.MustRun("tke", "sigkey-add", "--name", "Bob", "--card", cards.URI("bob"))
 	c.MustRun("tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2", "--administrators", "2", "--keynum", "1,2", "--yes")
-	c.keys = c.MustCreateKeys(keyCount)
+	c.keys = c.MustCreateKeys(*keyCount)
 	return c
 }
 
