@@ -126,8 +126,14 @@ func (n *node) steer(view *fsm.View, r fsm.Rotation, arg uint64) (*order.Order, 
 			return nil, err
 		}
 		return o, err
+	case w.spoiltParts(view, r):
+		return about(order.Cancel)
 	case r.Plan.Hold && r.State == fsm.StateRewrapped && view.Record().Approved(order.StepActivate) == nil:
-		return nil, n.approve(r)
+		return nil, n.approve(r, order.StepActivate)
+	case r.Plan.SignedCommit && r.State == fsm.StateCommitting && view.Record().Approved(order.StepCommit) == nil:
+		return nil, n.approve(r, order.StepCommit)
+	case arg%8 != 0 && w.awaitsParts(view, r) && !w.stuck(view, r):
+		return nil, n.deliver(view, arg)
 	case arg%8 == 0 || r.State < fsm.StateRewrapping && w.stuck(view, r):
 		return about(order.Cancel)
 	}
@@ -144,9 +150,9 @@ func badName(view *fsm.View, number uint64) (name *order.BlobName) {
 	return name
 }
 
-// approve signs the activation of a rotation that is held.
-func (n *node) approve(r fsm.Rotation) error {
-	approval := &order.Approval{Step: order.StepActivate, Cluster: clusterID, Incarnation: 1, Order: order.Digest(r.Order), Pattern: masterkey.Pattern(r.To)}
+// approve signs a step of a rotation.
+func (n *node) approve(r fsm.Rotation, step order.Step) error {
+	approval := &order.Approval{Step: step, Cluster: clusterID, Incarnation: 1, Order: order.Digest(r.Order), Pattern: masterkey.Pattern(r.To)}
 	der, err := approval.Encode()
 	if err != nil {
 		return err
@@ -233,6 +239,9 @@ func (n *node) begin(view *fsm.View, arg uint64) (*order.Order, error) {
 	}
 	if o.Generator == 0 {
 		return nil, err
+	}
+	if w.byParts(arg) {
+		inParts(o, arg)
 	}
 	return o, err
 }

@@ -138,7 +138,8 @@ func (w *world) needsOrder() bool {
 	defer view.Close()
 	r, some := view.Rotation()
 	if some && r.State.Open() {
-		return r.State == fsm.StateBlocked || r.Plan.Hold && r.State == fsm.StateRewrapped || r.State < fsm.StateRewrapping && w.stuck(view, r)
+		return r.State == fsm.StateBlocked || r.Plan.Hold && r.State == fsm.StateRewrapped || r.State < fsm.StateRewrapping && w.stuck(view, r) ||
+			w.awaitsParts(view, r) || w.spoiltParts(view, r)
 	}
 	if view.Cluster().Pattern == (fsm.Pattern{}) {
 		return true

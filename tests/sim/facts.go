@@ -33,6 +33,8 @@ type facts struct {
 	aside     map[uint64]bool // blobs that a quorum set aside
 	garbage   map[uint64]bool // blobs that no unit opens, by their number
 	completed fsm.Digest
+	custody   map[order.Digest]*custody
+	parted    error // what a custodian heard was wrong
 }
 
 // pass is one pass of a partition under an order.
@@ -60,7 +62,7 @@ func newFacts() *facts {
 		views: map[uint64]*fsm.View{}, digests: map[uint64][32]byte{}, blobs: map[uint64]map[uint64][]byte{},
 		spokenAt: map[order.Identity]uint64{}, heardAt: map[order.Identity]uint64{}, patterns: map[order.Digest]map[masterkey.Pattern]bool{}, orders: map[order.Digest]*order.Order{}, did: map[deed]map[uint32]bool{},
 		cancelled: map[order.Digest]bool{}, writers: map[pass]map[uint32]bool{}, verifiers: map[pass]map[uint32]bool{}, covers: map[fsm.Digest]uint64{},
-		said: map[saying]map[uint32]bool{}, aside: map[uint64]bool{}, garbage: map[uint64]bool{},
+		said: map[saying]map[uint32]bool{}, aside: map[uint64]bool{}, garbage: map[uint64]bool{}, custody: map[order.Digest]*custody{},
 	}
 }
 

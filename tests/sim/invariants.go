@@ -313,7 +313,8 @@ func (n *node) unitChanged(was cryptounit.Status) error {
 	is := n.status
 	a, b := was.Registers, is.Registers
 	// Where hosts lie, a generator whose file was rolled back may draw another; nobody then commits both.
-	if b.New == masterkey.NewFullCommitted || b.New != masterkey.NewEmpty && n.world.liars == nil {
+	// So may units whose custodians brought them different parts.
+	if b.New == masterkey.NewFullCommitted || b.New != masterkey.NewEmpty && n.world.liars == nil && f.custody[is.OpenOrder] == nil {
 		if f.patterns[is.OpenOrder] == nil {
 			f.patterns[is.OpenOrder] = map[masterkey.Pattern]bool{}
 		}
@@ -353,7 +354,10 @@ func (n *node) obeyed(was cryptounit.Status) error {
 	if is.OpenOrder != was.OpenOrder && !is.OpenOrder.IsZero() && f.orders[is.OpenOrder] == nil {
 		return violated("a unit accepts only what administrators signed for its cluster", "unit %d accepted %v", n.number, is.OpenOrder)
 	}
-	if o := f.orders[is.OpenOrder]; o != nil && b.New != masterkey.NewEmpty && o.Generator != n.number &&
+	if c := n.world.custodyOf(f.orders[is.OpenOrder]); c != nil && b.New != masterkey.NewEmpty && !c.combines(b.NewPattern) {
+		return violated("a unit loads only what custodians gave", "unit %d holds %v", n.number, b.NewPattern)
+	}
+	if o := f.orders[is.OpenOrder]; o != nil && o.Generator != 0 && b.New != masterkey.NewEmpty && o.Generator != n.number &&
 		!f.did[deed{is.OpenOrder, order.Generated, b.NewPattern}][o.Generator] {
 		return violated("a unit loads only what the generator drew", "unit %d holds %v", n.number, b.NewPattern)
 	}

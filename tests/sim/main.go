@@ -63,6 +63,7 @@ type outcome struct {
 	ByKind     map[string]int `json:"by_kind"`
 	Entries    uint64         `json:"entries"`
 	Rotations  int            `json:"rotations"`
+	ByParts    int            `json:"by_parts"` // of the rotations: with a master key in parts
 	Cancelled  int            `json:"cancelled"`
 	Violations int            `json:"violations"`
 	Failed     []uint64       `json:"failed_seeds,omitempty"`
@@ -122,6 +123,7 @@ type ran struct {
 	faults    map[string]int
 	entries   int
 	rotations int
+	byParts   int
 	cancelled int
 }
 
@@ -129,6 +131,7 @@ func (o *outcome) add(r ran) {
 	o.Events += r.events
 	o.Entries += uint64(r.entries)
 	o.Rotations += r.rotations
+	o.ByParts += r.byParts
 	o.Cancelled += r.cancelled
 	for kind, n := range r.faults {
 		o.Faults += n
@@ -255,6 +258,9 @@ func (r *ran) of(w *world) {
 	for _, each := range all {
 		if each.Flipped != 0 && each.Plan.Kind == order.Rotate.String() {
 			r.rotations++
+			if each.Plan.Generator == 0 {
+				r.byParts++
+			}
 		}
 		if each.Cancel != [32]byte{} {
 			r.cancelled++

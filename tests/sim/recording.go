@@ -315,7 +315,7 @@ func (r *recording) ordered(c *fsm.SubmitOrder, s model.Step, before, after *fsm
 	switch {
 	case o.Kind == order.Cancel:
 		s.Kind = model.Cancel
-	case o.Kind == order.Rotate && (len(r.orders) == 0 || generator == r.trace.Generator):
+	case o.Kind == order.Rotate && o.Generator != 0 && (len(r.orders) == 0 || generator == r.trace.Generator):
 		r.trace.Generator = generator
 		r.orders[fsm.Digest(signed.Digest())] = len(r.orders) + 1
 		s.Kind = model.Order
