@@ -29,7 +29,6 @@ type partsWanted struct {
 	keyNums []int
 	numbers []uint32 // of each: which part of the order it is
 	count   uint32   // how many the order has; 0: it is not said
-	lone    bool     // --part: others come from elsewhere
 }
 
 const (
@@ -45,9 +44,9 @@ func (i *invocation) partsWanted() (partsWanted, error) {
 		return p, err
 	}
 	p.count = uint32(count)
-	p.lone = i.given("part") != nil
+	lone := i.given("part") != nil
 	prompt := promptParts + "\n" + promptCount
-	if p.lone {
+	if lone {
 		prompt = promptParts
 	}
 	answer, err := i.ask("mk", "", prompt)
@@ -57,7 +56,7 @@ func (i *invocation) partsWanted() (partsWanted, error) {
 	if p.keyNums, err = i.keyNumList(answer); err != nil {
 		return p, err
 	}
-	if !p.lone {
+	if !lone {
 		for n := range p.keyNums {
 			p.numbers = append(p.numbers, uint32(n)+1)
 		}
@@ -74,9 +73,13 @@ func (i *invocation) partsWanted() (partsWanted, error) {
 	if err != nil {
 		return p, i.usage("--part %s is not part numbers from 1 to 3", i.text("part", ""))
 	}
+	most := 3
+	if given {
+		most = int(p.count)
+	}
 	for _, n := range numbers {
-		if n > 3 || given && n > int(p.count) {
-			return p, i.usage("--part %d is not a part number from 1 to %d", n, max(2, p.count))
+		if n > most {
+			return p, i.usage("--part %d is not a part number from 1 to %d", n, most)
 		}
 		p.numbers = append(p.numbers, uint32(n))
 	}

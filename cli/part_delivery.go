@@ -27,11 +27,17 @@ type partToDeliver struct {
 	pattern masterkey.Pattern
 }
 
-// newDelivery has each part signed by a key of its own where there are as many, or else by the last.
+// newDelivery has part 1 signed by the first key, part 2 by the second; where there are fewer keys, what is here in turn, and the
+// rest by the last.
 func newDelivery(wanted partsWanted, parts []keyPart, keys []signatureKey) *delivery {
 	d := &delivery{}
+	numbered := int(slices.Max(wanted.numbers)) <= len(keys)
 	for n, part := range parts {
-		d.parts = append(d.parts, partToDeliver{part, wanted.keyNums[n], wanted.numbers[n], keys[min(n, len(keys)-1)], part.VerificationPattern()})
+		signer := min(n, len(keys)-1)
+		if numbered {
+			signer = int(wanted.numbers[n]) - 1
+		}
+		d.parts = append(d.parts, partToDeliver{part, wanted.keyNums[n], wanted.numbers[n], keys[signer], part.VerificationPattern()})
 	}
 	return d
 }

@@ -20,8 +20,8 @@ func registerLoadCommand(s Streams) *urfave.Command {
 	return &urfave.Command{
 		Name:  "cryptounit-mk-load",
 		Usage: "load a new master key from 2 or 3 key parts into the new register of every crypto unit",
-		Description: "A quorum signs the order, and each key part is signed by one administrator: the first by the first of the chosen\n" +
-			"signature keys (--keynum, or the current ones), the second by the second; where 2 or more must sign, parts come from\n" +
+		Description: "A quorum signs the order, and each key part is signed by one administrator: part 1 by the first of the chosen\n" +
+			"signature keys (--keynum, or the current ones), part 2 by the second, a part that comes alone by the first; where 2 or more must sign, parts come from\n" +
 			"different administrators. Parts are sealed on this workstation to each crypto unit, which puts them together. They may\n" +
 			"come one at a time and from different workstations: the register stays Empty until all are there. Running it again is safe.\n\n" +
 			"Examples:\n   tumbler tke cryptounit-mk-load --mk '1 2'\n" +
