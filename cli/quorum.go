@@ -41,11 +41,11 @@ func (i *invocation) quorum(folder *workstation.Folder, administrators [][]byte,
 		if known {
 			signing = append(signing, info)
 		} else if explicit {
-			return nil, fmt.Errorf("KEYNUM %d, %s, is not an administrator of the crypto units: choose others with --keynum", n, info)
+			return nil, refused(returnUnauthorised, 0, "KEYNUM %d, %s, is not an administrator of the crypto units: choose others with --keynum", n, info)
 		}
 	}
 	if len(signing) < need {
-		return nil, fmt.Errorf("%s needed, and %s of administrators here: choose more signature keys with --keynum or `tumbler tke sigkey-sel`",
+		return nil, refused(returnTooFew, 0, "%s needed, and %s of administrators here: choose more signature keys with --keynum or `tumbler tke sigkey-sel`",
 			are(need, "signature"), are(len(signing), "chosen signature key"))
 	}
 	keys := make([]signatureKey, need)

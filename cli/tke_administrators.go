@@ -23,6 +23,7 @@ const (
 	returnExists          = 256
 	returnTooFew          = 208
 	returnCounter         = 163
+	returnUnauthorised    = 257
 	returnTooMany         = 261
 	returnThreshold       = 209 // with reason 57, 58 (above the number of administrators) or 66 (a removal goes below it)
 )

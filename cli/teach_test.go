@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	urfave "github.com/urfave/cli/v2"
+)
+
+// TestEveryCommandTeaches: each says what it does with an example that is itself, takes --output json, and has a line for each flag.
+func TestEveryCommandTeaches(t *testing.T) {
+	var commands int
+	var look func(path string, list []*urfave.Command)
+	look = func(path string, list []*urfave.Command) {
+		for _, c := range list {
+			name := path + " " + c.Name
+			if len(c.Subcommands) > 0 {
+				look(name, c.Subcommands)
+				continue
+			}
+			commands++
+			if c.Usage == "" || !strings.Contains(c.Description, "Example") || !strings.Contains(c.Description, name) {
+				t.Errorf("`%s` has no usage, or no example of itself: %q", name, c.Description)
+			}
+			if !slices.ContainsFunc(c.Flags, func(f urfave.Flag) bool { return slices.Contains(f.Names(), flagOutput) }) {
+				t.Errorf("`%s` takes no --%s", name, flagOutput)
+			}
+			for _, f := range c.Flags {
+				documented, ok := f.(urfave.DocGenerationFlag)
+				if !ok || documented.GetUsage() == "" {
+					t.Errorf("`%s --%s` says nothing", name, f.Names()[0])
+				}
+			}
+		}
+	}
+	look("tumbler tke", tkeCommands(Streams{}).Subcommands)
+	if commands < 40 {
+		t.Errorf("only %d commands were looked at", commands)
+	}
+}
