@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tumbler/api/client"
+	"tumbler/cryptounit/order"
 )
 
 // Exit codes.
@@ -15,6 +16,12 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+)
+
+// Return codes of the crypto module for signatures that the workstation looks at itself.
+const (
+	returnBadSignature = 192
+	returnUnauthorised = 257
 )
 
 // UsageError is a command that was called wrongly. Nothing was done.
@@ -93,6 +100,12 @@ func describe(err error) (failure, int) {
 		return failure{Code: string(client.CodeOutcomeUnknown), Message: err.Error()}, exitFailed
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return failure{Code: "interrupted", Message: err.Error()}, exitFailed
+	case errors.Is(err, order.ErrInvalidSignature): // of a file, before a node has seen it
+		return failure{Code: string(client.CodeInvalidSignature), Message: err.Error(), ReturnCode: returnBadSignature}, exitFailed
+	case errors.Is(err, order.ErrUnauthorised):
+		return failure{Code: string(client.CodeUnauthorisedSigner), Message: err.Error(), ReturnCode: returnUnauthorised}, exitFailed
+	case errors.Is(err, order.ErrTooFewSignatures):
+		return failure{Code: string(client.CodeTooFewSignatures), Message: err.Error(), ReturnCode: returnTooFew}, exitFailed
 	}
 	return failure{Code: "failed", Message: err.Error()}, exitFailed
 }

@@ -51,9 +51,9 @@ def select_signature_keys(*names):
              ["OK\r\n", *[f"KEYNUM {n} has been made the current signature key.\r\n" for n in numbers]])
 
 
-def add_administrator(number, name, *signers, first=()):
+def add_administrator(number, name, *signers):
     converse(["cryptounit-admin-add"],
-             [*first, Ask("Enter the KEYNUM of the administrator signature key you wish to load:", str(number)),
+             [Ask("Enter the KEYNUM of the administrator signature key you wish to load:", str(number)),
               Ask("Enter the password for the administrator signature key file:", PASSWORDS[name]), *signatures(*signers)],
              ["OK\r\n", "The crypto unit administrator was added to the selected crypto units.\r\n"])
     shows(["cryptounit-admins"], ["CRYPTO UNIT ADMINISTRATORS\r\n", "CRYPTO UNIT NUM   ADMIN NAME   SUBJECT KEY IDENTIFIER"] + [name] * 5)
@@ -82,7 +82,7 @@ def imprint():
     make_signature_key("Alice")
     make_signature_key("Bob")
     select_signature_keys("Alice", "Bob")
-    add_administrator(1, "Alice", first=[FINGERPRINTS])
+    add_administrator(1, "Alice")
     add_administrator(2, "Bob")
     converse(["cryptounit-thrhld-set"],
              [Ask("Enter the new signature threshold value:", "2"), Ask("Enter the new revocation signature threshold value:", "2"),
@@ -105,12 +105,12 @@ def make_parts(*places):
     shows(["mks"], ["KEYNUM   DESCRIPTION   VERIFICATION PATTERN"] + [DESCRIPTIONS[n] for n in range(max(places) + 1)])
 
 
-def load(count, *signers):
+def load(count, *signers, first=()):
     numbers = range(1, count + 1)
     parts = [Ask("Enter the KEYNUM values of the master key parts you wish to load.\n2 or 3 values must be specified, separated by spaces.",
                  " ".join(map(str, numbers)))]
     passwords = [Ask(f"Enter the password for key file {n}", PART_PASSWORDS[n - 1]) for n in numbers]
-    converse(["cryptounit-mk-load"], parts + signatures(*signers) + passwords,
+    converse(["cryptounit-mk-load"], [*first] + parts + signatures(*signers) + passwords,
              ["OK\r\n", "The new master key register has been loaded in the selected crypto units.\r\n"])
     shows(["cryptounit-mk"], ["NEW MASTER KEY REGISTER\r\n"] + ["Full Uncommitted"] * 5 + ["CURRENT MASTER KEY REGISTER\r\n"])
 
@@ -124,7 +124,7 @@ def commit(*signers):
 def first_key():
     """A first master key of two parts, which set-immediate puts in force."""
     make_parts(0, 1)
-    load(2, "Alice", "Bob")
+    load(2, "Alice", "Bob", first=[FINGERPRINTS])
     commit("Alice", "Bob")
     listed = shows(["cryptounit-mk"], ["NEW MASTER KEY REGISTER\r\n"])
     pattern = re.search(r"^1 +Full Committed +([0-9a-f]{32}) *\r\n +([0-9a-f]{32}) *\r$", listed, re.MULTILINE)

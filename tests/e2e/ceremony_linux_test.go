@@ -64,3 +64,11 @@ func TestByPromptsAfterAutoInit(t *testing.T) {
 	stage(t, c, "parts")
 	rotate(t, c, keys)
 }
+
+func TestByPromptsFromImprintMode(t *testing.T) {
+	c := harness.NewCluster(t, 3, 2, harness.Uninitialised)
+	stage(t, c, "imprint")
+	keys := c.MustCreateKeys(60)
+	stage(t, c, "last-part")
+	rotate(t, c, keys)
+}
