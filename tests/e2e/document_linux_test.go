@@ -1,0 +1,12 @@
+package e2e
+
+import (
+	"testing"
+
+	"tumbler/tests/document"
+)
+
+// The commands of docs/ceremonies.md, in their order, on a cluster as users have one.
+func TestTheCeremoniesDocumentIsTrue(t *testing.T) {
+	document.NewShell(t, 4, map[string]string{"bin/tumbler": ""}).Follow("../../docs/ceremonies.md", 60)
+}
