@@ -18,11 +18,8 @@ const (
 	exitUsage  = 2
 )
 
-// Return codes of the crypto module for signatures that the workstation looks at itself.
-const (
-	returnBadSignature = 192
-	returnUnauthorised = 257
-)
+// returnBadSignature is the crypto module's code for signatures, here for those that the workstation looks at itself.
+const returnBadSignature = 192
 
 // UsageError is a command that was called wrongly. Nothing was done.
 type UsageError struct {
