@@ -82,6 +82,11 @@ func (i *invocation) submitOrder(ctx context.Context, admin *client.Client, fold
 		return fmt.Errorf("the cluster accepted order %s, and %s was handed in: look at `tumbler tke rotation status` with another node", short(answer.Digest), short(d.digest().String()))
 	}
 	o := d.order
+	if o.Kind == order.Init { // what its receipt is checked against
+		if err := folder.KeepAdministrators(o.Instance, d.list); err != nil {
+			return err
+		}
+	}
 	switch o.Kind { //nolint:exhaustive // the others go on by themselves, or are done
 	case order.Administration:
 		next, err := order.DecodeAdministrators(o.Subject.Administrators)
