@@ -312,12 +312,11 @@ func (p *fakeParts) load(r *http.Request) any {
 	if p.lie != nil {
 		p.lie(u.number, reply)
 	}
-	signed, err := order.SignPartReply(reply, u.identity(), func(b []byte) []byte {
-		if p.forged[u.number] != nil {
-			return ed25519.Sign(p.forged[u.number], b)
-		}
-		return ed25519.Sign(u.key, b)
-	})
+	key := u.key
+	if forged := p.forged[u.number]; forged != nil {
+		key = forged
+	}
+	signed, err := order.SignPartReply(reply, order.Identity(key.Public().(ed25519.PublicKey)), func(b []byte) []byte { return ed25519.Sign(key, b) })
 	if err != nil {
 		p.t.Error(err)
 		return nil

@@ -34,7 +34,7 @@ func TestCurrentRegistersAreClearedAndRecovered(t *testing.T) {
 		mustFail(t, c, fmt.Sprintf("crypto unit %d", victim), "tke", "auto-mk-rotate", "--detach") // nothing begins meanwhile
 		c.Kill(victim)
 		release()
-		<-ended // whatever it heard
+		_ = <-ended // whatever it heard
 		c.Start(victim)
 		c.WaitFor("the register to be empty", func() (bool, string) {
 			state := currentRegister(t, c, victim)
