@@ -22,7 +22,7 @@ func (i *instance) byCards(suite order.Suite, owners ...string) {
 		for _, owner := range owners {
 			p.keyNums = append(p.keyNums, i.c.MustAddCardPart(cards.URI(owner), "of "+owner))
 		}
-		i.c.MustLoad(p.keyNums, "--keynum", "2,3,4", "--suite", suite.String())
+		i.c.MustLoad(p.keyNums, "--keynum", []string{"2,4", "2,3,4"}[len(owners)-2], "--suite", suite.String())
 		p.pattern = i.c.Rotation().PatternAfter
 		i.finish(t, p)
 	})
