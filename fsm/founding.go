@@ -62,13 +62,13 @@ func (t *tx) registerUnit(c *RegisterUnit) (Result, error) {
 	return Result{}, nil
 }
 
-// showsKey lifts the fence of a unit that a recovery was to give the master key, and left behind as it was cancelled, if the
-// unit has cleared that order and has the key all the same: as a report that came before it did not say. Nothing else would: the
-// target of a recovery has no key, and a rotation begins with no unit fenced.
+// showsKey lifts the fence of a unit that a recovery was to give the master key, if that was cancelled, the unit has cleared it, and
+// has the key all the same: as a report that came before it did not say. It may be an earlier order that left it behind. Nothing else
+// would lift it: the target of a recovery has no key, and a rotation begins with no unit fenced.
 func (t *tx) showsKey(number uint32, r *order.Report) {
 	rotation := t.control.rotation
 	if t.control.cluster.FeatureLevel < levelLift || rotation == nil || rotation.State != StateCancelled ||
-		t.control.unit(number).Fenced != rotation.Order || t.control.record.Said(order.Cleared, number) == nil {
+		!t.control.unit(number).IsFenced() || t.control.record.Said(order.Cleared, number) == nil {
 		return
 	}
 	if r.Registers.New == masterkey.NewEmpty && Pattern(r.Registers.CurrentPattern) == t.control.cluster.Pattern {
