@@ -173,3 +173,9 @@ func is(err error, codes ...uint) bool {
 	var code pkcs11.Error
 	return errors.As(err, &code) && slices.Contains(codes, uint(code))
 }
+
+// matches tells whether a card is the one that the URI names.
+func (u URI) matches(t Token) bool {
+	is := func(asked, has string) bool { return asked == "" || asked == has }
+	return is(u.Token, t.Label) && is(u.Serial, t.Serial) && is(u.Manufacturer, t.Manufacturer) && is(u.Model, t.Model)
+}

@@ -117,9 +117,3 @@ func escape(value string) string {
 	}
 	return b.String()
 }
-
-// matches tells whether a card is the one that the URI names.
-func (u URI) matches(t Token) bool {
-	is := func(asked, has string) bool { return asked == "" || asked == has }
-	return is(u.Token, t.Label) && is(u.Serial, t.Serial) && is(u.Manufacturer, t.Manufacturer) && is(u.Model, t.Model)
-}

@@ -48,9 +48,10 @@ func (k *killing) inCeremony(s stage, r role) {
 	s.reach(k, parts)
 	k.c.WaitState(s.state)
 	victims, lead := k.c.All(), k.c.Leader()
-	if r == leader {
+	switch r { //nolint:exhaustive // no other has a part of its own in a ceremony
+	case leader:
 		victims = []uint32{lead}
-	} else if r == node {
+	case node:
 		victims = []uint32{lead%uint32(len(victims)) + 1}
 	}
 	k.c.Kill(victims...)
