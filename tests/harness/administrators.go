@@ -7,6 +7,9 @@ func Passwords(sigKeys, keyParts string) func(*Cluster) {
 	return func(c *Cluster) { c.sigKeyPassword, c.keyPartPassword = sigKeys, keyParts }
 }
 
+// usualPasswords are those of a cluster that names none, and of clusters that were kept: never another.
+var usualPasswords = Passwords("a test needs no secret 7", "a test needs no secret 8")
+
 // Administrators are installed instead of Alice and Bob; two of them must sign.
 func Administrators(names ...string) func(*Cluster) {
 	return func(c *Cluster) { c.initialise = func() { c.autoInit(names...) } }

@@ -46,7 +46,7 @@ func NewCluster(t *testing.T, operational, recovery int, options ...func(*Cluste
 	}
 	t.Cleanup(c.end)
 	c.initialise = func() { c.autoInit("Alice", "Bob") }
-	Passwords("a test needs no secret 7", "a test needs no secret 8")(c)
+	usualPasswords(c)
 	c.prepare(operational, recovery)
 	for _, option := range options {
 		option(c)

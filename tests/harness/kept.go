@@ -140,6 +140,7 @@ func unpack(path, dir string) error {
 func OpenKept(t *testing.T, path string) (*Cluster, *Keys) {
 	t.Helper()
 	c := &Cluster{t: t, dir: t.TempDir(), binary: os.Getenv(binaryEnv), health: &http.Client{Timeout: 5 * time.Second}}
+	usualPasswords(c)
 	if err := unpack(path, c.dir); err != nil {
 		t.Fatal(err)
 	}
