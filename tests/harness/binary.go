@@ -53,3 +53,12 @@ func build(dir string) (string, error) {
 	}
 	return binary, nil
 }
+
+// LeftTo skips a test that takes long under the race detector: a target of the Makefile runs it without, and a shorter one that
+// does much the same runs with it.
+func LeftTo(t *testing.T, target string) {
+	t.Helper()
+	if raceDetector {
+		t.Skipf("`make %s` runs it, without the race detector", target)
+	}
+}

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 
 // Three operational units and two recovery units: all ways, in turn.
 func TestWithRecoveryUnits(t *testing.T) {
+	harness.LeftTo(t, "ways")
 	c := harness.NewCluster(t, 3, 2, harness.Administrators("Alice", "Bob", "Carol"))
 	i := begin(t, c, "3 operational, 2 recovery units")
 	i.rotate("recovery units", func(*testing.T) { c.StartRotation() })
