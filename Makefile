@@ -14,7 +14,7 @@ BENCH ?= .
 SEALING ?= on
 ONLY ?=
 # What takes longest begins first.
-TEST ?= ./tests/operations ./...
+TEST ?= ./tests/operations ./tests/e2e ./tests/cluster ./tests/ways ./tests/cards ./...
 
 # raft and memberlist report to one metrics module with this tag, and to two without it.
 TAGS := -tags hashicorpmetrics
