@@ -179,9 +179,6 @@ func (i *invocation) submitUnitApprovals(ctx context.Context, admin *client.Clie
 	if d.step() == order.StepClearCurrent {
 		return i.clearCurrent(ctx, admin, d)
 	}
-	if d.step() == order.StepClearCurrent {
-		return i.clearCurrent(ctx, admin, d)
-	}
 	var done []zeroizedUnit
 	for _, a := range d.approvals {
 		der, err := a.signed.Encode()
