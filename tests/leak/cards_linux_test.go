@@ -1,11 +1,13 @@
 package leak
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/hex"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,49 +16,80 @@ import (
 	"tumbler/tests/softhsm"
 )
 
-// cards are the smart cards of custodians. The command line that knows cards links C, as nodes do not.
+// cards are the smart cards of custodians, whose program links C; that of nodes does not.
 type cards struct {
 	*softhsm.Cards
 	program, reader string
-	pin             string // which nodes do not know
+	pin             string
+	pinSource       string // a file, where nothing is sealed
 }
 
-// newCards makes cards whose PIN a search knows, and builds what they are used by.
+// What is secret of cards, as findings call it.
+const (
+	cardPIN       = "PIN"
+	cardPart      = "key part on a card"
+	cardMasterKey = "master key of cards"
+)
+
+// linked is how programs with cards are built.
+const linked = "CGO_ENABLED=1"
+
+// newCards makes cards whose PIN a search knows. Where nothing is sealed it is in a file, and so the program that reads cards is
+// one that seals nothing either; else it is the released one.
 func (p *custodians) newCards(t *testing.T, tags, pin string) {
 	t.Helper()
-	linked := []string{"CGO_ENABLED=1", "GOEXPERIMENT=", "GOFLAGS=-buildvcs=false"} // as tests are, which have compiled most of it
-	p.cards = &cards{
-		softhsm.WithPIN(t, pin, "dora", "erin"),
-		build(t, tags, "./cli/tumbler", linked...),
-		build(t, tags, "./tests/leak/custody/cardreader", linked...),
-		"TUMBLER_CARD_PIN=" + pin,
-	}
-	p.know("PIN", []byte(pin))
+	p.cards = &cards{softhsm.WithPIN(t, pin, "dora", "erin"), *withCards, build(t, "", "./tests/leak/custody/cardreader", linked), pin, ""}
+	p.know(cardPIN, []byte(pin))
 	if tags == unsealedTags {
-		if err := os.WriteFile(filepath.Join(p.temporary, "pin"), []byte(pin), 0o600); err != nil {
+		p.cards.program, p.cards.pinSource = build(t, tags, "./cli/tumbler", linked), filepath.Join(p.temporary, "pin")
+		if err := os.WriteFile(p.cards.pinSource, []byte(pin), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
+// uri names a card, and where its PIN is if not in the environment.
+func (c *cards) uri(label string) string {
+	if c.pinSource == "" {
+		return c.URI(label)
+	}
+	return c.URI(label) + "&pin-source=file:" + c.pinSource
+}
+
+// command runs a program that asks for the PIN.
+func (r *rehearsal) command(program string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(r.t.Context(), program, args...)
+	command.Env = append(append(os.Environ(), r.Environment()...), "TUMBLER_SIGKEY_PASSWORD="+r.people.sigPassword)
+	if program == r.people.cards.reader || r.people.cards.pinSource == "" {
+		command.Env = append(command.Env, "TUMBLER_CARD_PIN="+r.people.cards.pin)
+	}
+	return command
+}
+
 // runCards is run, by the program that knows cards.
 func (r *rehearsal) runCards(args ...string) {
 	r.t.Helper()
-	command := exec.CommandContext(r.t.Context(), r.people.cards.program, args...)
-	command.Env = append(append(os.Environ(), r.Environment()...), "TUMBLER_SIGKEY_PASSWORD="+r.people.sigPassword, r.people.cards.pin)
-	out, err := command.CombinedOutput()
+	out, err := r.command(r.people.cards.program, args...).CombinedOutput()
 	if err != nil {
 		r.t.Fatalf("tumbler %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	r.said.Write(out)
 }
 
-// cardCeremony replaces the master key by parts on two cards, one of which has an administrator's signature key too.
+// cardCeremony replaces the master key by parts on two cards, one of which has an administrator's signature key too. Where nothing is
+// sealed the PIN is given in an argument first, which is refused.
 func (r *rehearsal) cardCeremony() {
 	r.t.Helper()
-	dora, erin := r.people.cards.URI("dora"), r.people.cards.URI("erin")
-	r.runCards("tke", "sigkey-add", "--name", "Dora", "--card", dora)
-	r.run("tke", "cryptounit-admin-add", "--administrator", "3", "--keynum", "1,2")
+	dora, erin := r.people.cards.uri("dora"), r.people.cards.uri("erin")
+	addKey := []string{"tke", "sigkey-add", "--name", "Dora", "--card"}
+	if r.tags == unsealedTags {
+		out, err := r.command(r.people.cards.program, append(addKey, r.people.cards.URI("dora")+"&pin-value="+r.people.cards.pin)...).CombinedOutput()
+		if err == nil || !bytes.Contains(out, []byte("holds a PIN")) {
+			r.t.Errorf("a PIN is taken from the arguments: %v\n%s", err, out)
+		}
+	}
+	r.runCards(append(addKey, dora)...)
+	r.runCards("tke", "cryptounit-admin-add", "--administrator", "3", "--keynum", "1,2")
 	var objects []string
 	for _, uri := range []string{dora, erin} {
 		r.runCards("tke", "mk-add", "--random", "--card", uri, "--description", "part")
@@ -75,8 +108,8 @@ func (r *rehearsal) cardCeremony() {
 // readCards has the search know the parts on the cards, and gives the master key that they are.
 func (r *rehearsal) readCards(objects []string) (whole []byte) {
 	r.t.Helper()
-	reader := exec.CommandContext(r.t.Context(), r.people.cards.reader, objects...)
-	reader.Env, reader.Stderr = append(os.Environ(), r.people.cards.pin), os.Stderr
+	reader := r.command(r.people.cards.reader, objects...)
+	reader.Stderr = os.Stderr
 	out, err := reader.Output()
 	if err != nil {
 		r.t.Fatalf("reading the cards: %v", err)
@@ -85,10 +118,37 @@ func (r *rehearsal) readCards(objects []string) (whole []byte) {
 	for _, line := range strings.Fields(string(out)) {
 		value := must[[]byte](r.t)(hex.DecodeString(line))
 		subtle.XORBytes(whole, whole, value)
-		r.people.know("key part on a card", value)
+		r.people.know(cardPart, value)
 		pattern := masterkey.PatternOf(value)
 		r.people.partPatterns = append(r.people.partPatterns, halvesOf("pattern of a key part on a card", pattern[:])...)
 	}
-	r.people.know("master key of cards", whole)
+	r.people.know(cardMasterKey, whole)
 	return whole
+}
+
+// cardPlaces are those places once more where what is secret of cards shows if nothing is sealed, with that alone.
+func cardPlaces(all []*place) (list []*place) {
+	for _, p := range all {
+		for name, shows := range map[string][]string{
+			"units' files": {cardMasterKey}, "temporary files": {cardPIN}, "argument lists": {cardPIN},
+			"connections of the API": {cardPart}, "calls between nodes": {cardPart}, "core dumps": {cardPart, cardMasterKey},
+		} {
+			if p.name == name {
+				list = append(list, p.only("cards: "+name, shows))
+			}
+		}
+	}
+	return list
+}
+
+// only is a place with the findings of some kinds.
+func (p *place) only(name string, kinds []string) *place {
+	some := &place{name: name, bytes: p.bytes}
+	for _, f := range p.by {
+		kind, _, _ := strings.Cut(f.what, ", ")
+		if slices.Contains(kinds, kind) {
+			some.by, some.found = append(some.by, f), some.found+f.count
+		}
+	}
+	return some
 }
