@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -91,18 +92,18 @@ func TestAdministratorsAreNotChanged(t *testing.T) {
 		says  []string
 		code  int
 	}{
-		"there already":       {nil, []string{"cryptounit-admin-add", "--administrator", "1"}, []string{"Return code: 256", "on the list already"}, exitFailed},
-		"nobody":              {nil, []string{"cryptounit-admin-rm", "--administrator", "Dave", "--yes"}, []string{"Return code: 32", "Reason code: 32"}, exitFailed},
-		"below a threshold":   {nil, []string{"cryptounit-admin-rm", "--administrator", "Alice", "--yes"}, []string{"Return code: 209", "Reason code: 66"}, exitFailed},
-		"signature too high":  {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "3", "--revocation-threshold", "1"}, []string{"Return code: 209", "Reason code: 57"}, exitFailed},
-		"revocation too high": {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "3"}, []string{"Return code: 209", "Reason code: 58"}, exitFailed},
-		"threshold 0":         {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "0", "--revocation-threshold", "1"}, []string{"Return code: 209", "Reason code: 76"}, exitFailed},
-		"no such key":         {nil, []string{"cryptounit-admin-add", "--administrator", "9"}, []string{"9"}, exitFailed},
-		"two keys":            {nil, []string{"cryptounit-admin-add", "--administrator", "1,2"}, []string{"is not one KEYNUM"}, exitUsage},
-		"too few signatures":  {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "1", "--keynum", "1"}, []string{"2 signatures are needed"}, exitFailed},
+		"there already":       {nil, []string{"cryptounit-admin-add", "--administrator", "1"}, []string{"Return code: 256", "on the list already"}, command.ExitFailed},
+		"nobody":              {nil, []string{"cryptounit-admin-rm", "--administrator", "Dave", "--yes"}, []string{"Return code: 32", "Reason code: 32"}, command.ExitFailed},
+		"below a threshold":   {nil, []string{"cryptounit-admin-rm", "--administrator", "Alice", "--yes"}, []string{"Return code: 209", "Reason code: 66"}, command.ExitFailed},
+		"signature too high":  {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "3", "--revocation-threshold", "1"}, []string{"Return code: 209", "Reason code: 57"}, command.ExitFailed},
+		"revocation too high": {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "3"}, []string{"Return code: 209", "Reason code: 58"}, command.ExitFailed},
+		"threshold 0":         {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "0", "--revocation-threshold", "1"}, []string{"Return code: 209", "Reason code: 76"}, command.ExitFailed},
+		"no such key":         {nil, []string{"cryptounit-admin-add", "--administrator", "9"}, []string{"9"}, command.ExitFailed},
+		"two keys":            {nil, []string{"cryptounit-admin-add", "--administrator", "1,2"}, []string{"is not one KEYNUM"}, command.ExitUsage},
+		"too few signatures":  {nil, []string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "1", "--keynum", "1"}, []string{"2 signatures are needed"}, command.ExitFailed},
 		"an order is open": {func(f *fakeCluster) { f.open = &client.OpenOrder{Number: 7, Kind: "rotate", State: "loading"} },
-			[]string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "1"}, []string{"order 7 (rotate, loading) is under way", "cancel it first"}, exitFailed},
-		"before the init": {func(f *fakeCluster) { clear(f.pattern[:]) }, []string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "1"}, []string{"tumbler tke auto-init"}, exitFailed},
+			[]string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "1"}, []string{"order 7 (rotate, loading) is under way", "cancel it first"}, command.ExitFailed},
+		"before the init": {func(f *fakeCluster) { clear(f.pattern[:]) }, []string{"cryptounit-thrhld-set", "--signature-threshold", "1", "--revocation-threshold", "1"}, []string{"tumbler tke auto-init"}, command.ExitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeCluster(t, 1, 1)
@@ -151,12 +152,12 @@ func TestRetiredKeysAreListedAndDestroyed(t *testing.T) {
 		"give the first 8 digits": {"abc"},
 		"PATTERN is missing":      nil,
 	} {
-		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "retired", "destroy", "--yes"}, args...)...); code == exitDone || !strings.Contains(errs, says) {
+		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "retired", "destroy", "--yes"}, args...)...); code == command.ExitDone || !strings.Contains(errs, says) {
 			t.Errorf("exit code %d does not say %q: %s", code, says, errs)
 		}
 	}
 	f.retired = []client.RetiredKey{{Pattern: f.pattern.String(), Units: []uint32{2}}}
-	if code, _, errs := f.run(t.Context(), "", "tke", "retired", "destroy", "--yes", f.pattern.String()); code != exitFailed || !strings.Contains(errs, "nothing was signed") {
+	if code, _, errs := f.run(t.Context(), "", "tke", "retired", "destroy", "--yes", f.pattern.String()); code != command.ExitFailed || !strings.Contains(errs, "nothing was signed") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	if len(f.orders) != before {
@@ -165,7 +166,7 @@ func TestRetiredKeysAreListedAndDestroyed(t *testing.T) {
 	if out := f.must("", "tke", "auto-mk-rotate", "--retire", "destroy", "--detach"); f.orders[len(f.orders)-1].Retire != order.Destroy {
 		t.Error(out)
 	}
-	if code, _, _ := f.run(t.Context(), "", "tke", "auto-mk-rotate", "--retire", "burn"); code != exitUsage {
+	if code, _, _ := f.run(t.Context(), "", "tke", "auto-mk-rotate", "--retire", "burn"); code != command.ExitUsage {
 		t.Error("an odd word was taken")
 	}
 	if _, err := os.Stat(f.env[workstation.Env]); err != nil {

@@ -2,36 +2,30 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
 	urfave "github.com/urfave/cli/v2"
+
+	"tumbler/cli/cluster"
+	"tumbler/cli/command"
+	"tumbler/cli/kms"
+	"tumbler/cli/node"
+	"tumbler/cli/tke"
 )
 
-// Streams is what a command reads from and writes to.
-type Streams struct {
-	In  io.Reader
-	Out io.Writer
-	Err io.Writer
-	Env func(name string) string // the value of an environment variable, or ""
-}
-
-// Process gives the streams of this process.
-func Process() Streams { return Streams{os.Stdin, os.Stdout, os.Stderr, os.Getenv} }
-
 // Main runs a command (args[0] is the program's name) and gives the exit code.
-func Main(args []string, s Streams) int {
+func Main(args []string, s command.Streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return run(ctx, args, s)
 }
 
-func run(ctx context.Context, args []string, s Streams) int {
+func run(ctx context.Context, args []string, s command.Streams) int {
 	app := newApp(s)
 	asJSON := wantsJSON(args, s)
 	if args[len(args)-1] != completionFlag {
@@ -39,12 +33,12 @@ func run(ctx context.Context, args []string, s Streams) int {
 	}
 	err := app.RunContext(ctx, args)
 	if err == nil {
-		return exitDone
+		return command.ExitDone
 	}
-	return fail(s, err, asJSON)
+	return command.Fail(s, err, asJSON)
 }
 
-func newApp(s Streams) *urfave.App {
+func newApp(s command.Streams) *urfave.App {
 	app := &urfave.App{
 		Name:  "tumbler",
 		Usage: "keep keys under a master key, and replace that master key without losing one",
@@ -60,16 +54,16 @@ func newApp(s Streams) *urfave.App {
 		Reader:               s.In,
 		HideVersion:          true,
 		EnableBashCompletion: true,
-		Flags:                join(outputFlags(), connectionFlags(), folderFlags()),
+		Flags:                slices.Concat(command.OutputFlags(), command.ConnectionFlags(), command.FolderFlags()),
 		ExitErrHandler:       func(*urfave.Context, error) {}, // run prints errors and gives the code
 		// list splits values itself, so that a value may hold commas where it should.
 		DisableSliceFlagSeparator: true,
 		Commands: []*urfave.Command{
-			nodeCommands(s),
-			clusterCommands(s),
-			tkeCommands(s),
-			kmsCommands(s),
-			pkiCommands(s),
+			node.Command(s),
+			cluster.Command(s),
+			tke.Command(s),
+			kms.Command(s),
+			node.PKICommand(s),
 			completionCommand(s),
 			versionCommand(s),
 		},
@@ -93,7 +87,7 @@ func prepare(commands []*urfave.Command) {
 }
 
 func wrongUsage(c *urfave.Context, err error, _ bool) error {
-	return &UsageError{Problem: err.Error(), Command: commandName(c)}
+	return &command.UsageError{Problem: err.Error(), Command: command.CommandName(c)}
 }
 
 // groupAction is what a command that only groups others does: it shows them.
@@ -105,11 +99,11 @@ func groupAction(c *urfave.Context) error {
 	if c.Command != nil && len(c.Command.Subcommands) > 0 {
 		known = c.Command.Subcommands
 	}
-	problem := "there is no command " + quote(name)
+	problem := "there is no command " + strconv.Quote(name)
 	if near := nearest(name, known); near != "" {
 		problem += " (" + near + ")"
 	}
-	return &UsageError{Problem: problem, Command: commandName(c)}
+	return &command.UsageError{Problem: problem, Command: command.CommandName(c)}
 }
 
 // nearest suggests a command, if one that begins alike is near.
@@ -119,20 +113,6 @@ func nearest(name string, commands []*urfave.Command) string {
 		return ""
 	}
 	return urfave.SuggestCommand(alike, name)
-}
-
-// commandName gives what to type before --help.
-func commandName(c *urfave.Context) string {
-	names := []string{}
-	for _, l := range c.Lineage() {
-		if l.Command != nil && l.Command.Name != "" {
-			names = append([]string{l.Command.Name}, names...)
-		}
-	}
-	if len(names) == 0 || names[0] != "tumbler" {
-		names = append([]string{"tumbler"}, names...)
-	}
-	return strings.Join(names, " ")
 }
 
 // reorder lets flags stand anywhere after the command that they belong to: the library takes them before arguments only.
@@ -181,14 +161,14 @@ func takesValue(flags []urfave.Flag, arg string) bool {
 }
 
 // wantsJSON looks for --output json before anything is parsed, so that a usage error is JSON too.
-func wantsJSON(args []string, s Streams) bool {
-	value := s.Env(envOutput)
+func wantsJSON(args []string, s command.Streams) bool {
+	value := s.Env(command.EnvOutput)
 	for i, arg := range args {
 		if arg == "--" {
 			break
 		}
 		name, given, inline := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		if !strings.HasPrefix(arg, "-") || name != flagOutput {
+		if !strings.HasPrefix(arg, "-") || name != command.FlagOutput {
 			continue
 		}
 		if inline {
@@ -197,11 +177,8 @@ func wantsJSON(args []string, s Streams) bool {
 			value = args[i+1]
 		}
 	}
-	return value == outputJSON
+	return value == command.OutputJSON
 }
 
 // completionFlag is what shells ask with; it is the last argument.
 const completionFlag = "--generate-bash-completion"
-
-// errInterrupted ends a command that a signal stopped and that has said so itself.
-var errInterrupted = errors.New("interrupted")

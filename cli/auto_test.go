@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
+	"tumbler/cli/tke/ceremony"
+	"tumbler/cli/tke/signing"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/order"
 )
@@ -56,7 +59,7 @@ func TestAutoInitAsksAndInstalls(t *testing.T) {
 
 func TestAutoInitGoesOnAfterItWasInterrupted(t *testing.T) {
 	f := newFakeCluster(t, 1, 1)
-	f.env[envSigKeyPassword] = testPassword
+	f.env[signing.EnvSigKeyPassword] = testPassword
 	f.rotation = client.RotationStatus{State: client.StateComplete}
 	args := []string{"tke", "auto-init", "--signature-threshold", "1", "--revocation-threshold", "1", "--administrators", "2"}
 	f.must("", append(args, "--name", "Alice", "--name", "Bob", "--fingerprints", f.fingerprints())...)
@@ -70,7 +73,7 @@ func TestAutoInitGoesOnAfterItWasInterrupted(t *testing.T) {
 	// With other administrators it does not go on.
 	f.orders = nil
 	code, _, errs := f.run(t.Context(), "", "tke", "auto-init", "--signature-threshold", "1", "--revocation-threshold", "1", "--administrators", "1", "--keynum", "1")
-	if code != exitFailed || !strings.Contains(errs, "crypto unit 1 has other administrators already") || len(f.orders) != 0 {
+	if code != command.ExitFailed || !strings.Contains(errs, "crypto unit 1 has other administrators already") || len(f.orders) != 0 {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
@@ -83,30 +86,30 @@ func TestAutoInitRefuses(t *testing.T) {
 		says  string
 		code  int
 	}{
-		"no recovery unit":         {[2]int{2, 0}, nil, "the master key comes in key parts", exitFailed},
-		"initialised already":      {[2]int{1, 1}, func(f *fakeCluster, _ *[]string) { f.pattern[0] = 1 }, "initialised already", exitFailed},
-		"no answer to fingerprint": {[2]int{1, 1}, func(_ *fakeCluster, args *[]string) { *args = flags }, "give --yes", exitUsage},
+		"no recovery unit":         {[2]int{2, 0}, nil, "the master key comes in key parts", command.ExitFailed},
+		"initialised already":      {[2]int{1, 1}, func(f *fakeCluster, _ *[]string) { f.pattern[0] = 1 }, "initialised already", command.ExitFailed},
+		"no answer to fingerprint": {[2]int{1, 1}, func(_ *fakeCluster, args *[]string) { *args = flags }, "give --yes", command.ExitUsage},
 		"another fingerprint": {[2]int{1, 1}, func(f *fakeCluster, args *[]string) {
 			*args = append(flags, "--fingerprints", f.fingerprints())
 			f.units[1] = newFakeUnit(2, order.Recovery, "stranger")
-		}, "crypto unit 2 shows fingerprint", exitFailed},
+		}, "crypto unit 2 shows fingerprint", command.ExitFailed},
 		"a fingerprint that is missing": {[2]int{1, 1}, func(f *fakeCluster, args *[]string) {
 			all := f.units
 			f.units = f.units[:1]
 			*args = append(flags, "--fingerprints", f.fingerprints())
 			f.units = all
-		}, "does not name crypto unit 2", exitFailed},
+		}, "does not name crypto unit 2", command.ExitFailed},
 		"threshold above the administrators": {[2]int{1, 1}, func(_ *fakeCluster, args *[]string) {
 			*args = []string{"--signature-threshold", "2", "--revocation-threshold", "1", "--administrators", "1", "--name", "Alice", "--yes"}
-		}, "1 administrators cannot give 2 signatures", exitUsage},
-		"threshold 9": {[2]int{1, 1}, func(_ *fakeCluster, args *[]string) { *args = []string{"--signature-threshold", "9", "--yes"} }, "not a number from 1 to 8", exitUsage},
+		}, "1 administrators cannot give 2 signatures", command.ExitUsage},
+		"threshold 9": {[2]int{1, 1}, func(_ *fakeCluster, args *[]string) { *args = []string{"--signature-threshold", "9", "--yes"} }, "not a number from 1 to 8", command.ExitUsage},
 		"clocks apart": {[2]int{1, 1}, func(f *fakeCluster, _ *[]string) {
 			f.late = -time.Hour
-		}, "clocks", exitFailed},
+		}, "clocks", command.ExitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeCluster(t, tc.units[0], tc.units[1])
-			f.env[envSigKeyPassword] = testPassword
+			f.env[signing.EnvSigKeyPassword] = testPassword
 			args := append(flags, "--yes")
 			if tc.spoil != nil {
 				tc.spoil(f, &args)
@@ -126,7 +129,7 @@ func TestAutoMkRotateSignsAndWatches(t *testing.T) {
 	f := newFakeCluster(t, 3, 2)
 	f.mustInit()
 	f.units[3].alive = false // the lowest-numbered recovery unit that answers generates
-	f.env[envSigKeyPassword] = ""
+	f.env[signing.EnvSigKeyPassword] = ""
 	f.rotation = complete("rotate")
 	out := f.must("correct horse\ncorrect horse\n", "tke", "auto-mk-rotate", "--policy", "online")
 	golden(t, "auto-mk-rotate.txt", hideKeys(out))
@@ -155,9 +158,9 @@ func TestAutoMkRotateAgainShowsTheOneUnderWay(t *testing.T) {
 	f.hold("rotate", client.StateRewrapping)
 	f.rotation.State = client.StateComplete
 	before := len(f.orders)
-	f.env[envSigKeyPassword] = "" // no password is asked for
+	f.env[signing.EnvSigKeyPassword] = "" // no password is asked for
 	out := f.must("", "tke", "auto-mk-rotate")
-	if len(f.orders) != before || !strings.Contains(out, "A rotation is under way (order 2, rewrapping)") || !strings.Contains(out, saidComplete) {
+	if len(f.orders) != before || !strings.Contains(out, "A rotation is under way (order 2, rewrapping)") || !strings.Contains(out, "Master key rotation successful.") {
 		t.Errorf("%d orders: %s", len(f.orders), out)
 	}
 }
@@ -173,14 +176,14 @@ func TestAutoMkRotateRefuses(t *testing.T) {
 			u := newFakeUnit(2, order.Recovery, "stranger")
 			u.administrators = f.units[1].administrators
 			f.units[1] = u
-		}, nil, "crypto unit 2 shows identity", exitFailed},
-		"too few keys":     {nil, []string{"--keynum", "1"}, "2 signatures are needed, and 1 chosen signature key is of administrators here", exitFailed},
-		"a stranger's key": {func(f *fakeCluster) { f.must("", "tke", "sigkey-add", "--name", "Mallory") }, []string{"--keynum", "1,3"}, "is not an administrator of the crypto units", exitFailed},
-		"a wrong password": {func(f *fakeCluster) { f.env[envSigKeyPassword+"_2"] = "not a secret" }, nil, "the password is wrong", exitFailed},
-		"no recovery unit": {func(f *fakeCluster) { f.units[1].alive = false }, nil, "no recovery crypto unit answers", exitFailed},
-		"another order":    {func(f *fakeCluster) { f.open = &client.OpenOrder{Number: 7, Kind: "recover"} }, nil, "order 7 (recover) is under way", exitFailed},
-		"an odd policy":    {nil, []string{"--policy", "offline"}, "not documented or online", exitUsage},
-		"no key yet":       {func(f *fakeCluster) { clear(f.pattern[:]) }, nil, "tumbler tke auto-init", exitFailed},
+		}, nil, "crypto unit 2 shows identity", command.ExitFailed},
+		"too few keys":     {nil, []string{"--keynum", "1"}, "2 signatures are needed, and 1 chosen signature key is of administrators here", command.ExitFailed},
+		"a stranger's key": {func(f *fakeCluster) { f.must("", "tke", "sigkey-add", "--name", "Mallory") }, []string{"--keynum", "1,3"}, "is not an administrator of the crypto units", command.ExitFailed},
+		"a wrong password": {func(f *fakeCluster) { f.env[signing.EnvSigKeyPassword+"_2"] = "not a secret" }, nil, "the password is wrong", command.ExitFailed},
+		"no recovery unit": {func(f *fakeCluster) { f.units[1].alive = false }, nil, "no recovery crypto unit answers", command.ExitFailed},
+		"another order":    {func(f *fakeCluster) { f.open = &client.OpenOrder{Number: 7, Kind: "recover"} }, nil, "order 7 (recover) is under way", command.ExitFailed},
+		"an odd policy":    {nil, []string{"--policy", "offline"}, "not documented or online", command.ExitUsage},
+		"no key yet":       {func(f *fakeCluster) { clear(f.pattern[:]) }, nil, "tumbler tke auto-init", command.ExitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeCluster(t, 1, 1)
@@ -205,11 +208,11 @@ func TestActivateSignsTheNewPattern(t *testing.T) {
 	f.mustInit()
 	f.hold("rotate", client.StateRewrapped)
 	out := f.must("", "tke", "rotation", "activate", "--keynum", "2")
-	if len(f.approved) != 1 || f.approved[0].Step != order.StepActivate || f.approved[0].Pattern.String() != f.open.Pattern || !strings.Contains(out, saidComplete) {
+	if len(f.approved) != 1 || f.approved[0].Step != order.StepActivate || f.approved[0].Pattern.String() != f.open.Pattern || !strings.Contains(out, "Master key rotation successful.") {
 		t.Errorf("%+v: %s", f.approved, out)
 	}
 	f.open.State = client.StateRewrapping
-	if code, _, errs := f.run(t.Context(), "", "tke", "rotation", "activate"); code != exitFailed || !strings.Contains(errs, "is activated when it is rewrapped") {
+	if code, _, errs := f.run(t.Context(), "", "tke", "rotation", "activate"); code != command.ExitFailed || !strings.Contains(errs, "is activated when it is rewrapped") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
@@ -218,7 +221,7 @@ func TestCancelNamesTheOrder(t *testing.T) {
 	f := newFakeCluster(t, 1, 1)
 	f.mustInit()
 	f.hold("rotate", client.StateRewrapping)
-	if code, _, _ := f.run(t.Context(), "n\n", "tke", "rotation", "cancel"); code != exitFailed || len(f.orders) != 1 {
+	if code, _, _ := f.run(t.Context(), "n\n", "tke", "rotation", "cancel"); code != command.ExitFailed || len(f.orders) != 1 {
 		t.Errorf("exit code %d, %d orders", code, len(f.orders))
 	}
 	golden(t, "rotation-cancel.txt", f.must("y\n", "tke", "rotation", "cancel"))
@@ -227,7 +230,7 @@ func TestCancelNamesTheOrder(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	f.open.State = client.StateActivating
-	if code, _, errs := f.run(t.Context(), "", "tke", "rotation", "cancel", "--yes"); code != exitFailed || !strings.Contains(errs, "nothing can be cancelled any more") {
+	if code, _, errs := f.run(t.Context(), "", "tke", "rotation", "cancel", "--yes"); code != command.ExitFailed || !strings.Contains(errs, "nothing can be cancelled any more") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
@@ -237,10 +240,10 @@ func TestNothingIsSignedForAnOrderThatTheNodeLiesAbout(t *testing.T) {
 	f.mustInit()
 	f.hold("rotate", client.StateRewrapped)
 	f.open.Digest = strings.Repeat("ab", 32)
-	for _, command := range []string{"activate", "cancel"} {
-		code, _, errs := f.run(t.Context(), "", "tke", "rotation", command)
-		if code != exitFailed || !strings.Contains(errs, "does not say the truth") {
-			t.Errorf("%s: exit code %d: %s", command, code, errs)
+	for _, verb := range []string{"activate", "cancel"} {
+		code, _, errs := f.run(t.Context(), "", "tke", "rotation", verb)
+		if code != command.ExitFailed || !strings.Contains(errs, "does not say the truth") {
+			t.Errorf("%s: exit code %d: %s", verb, code, errs)
 		}
 	}
 }
@@ -254,7 +257,7 @@ func TestSettleNamesTheBytes(t *testing.T) {
 		{Number: 4, Class: "system internal", SHA256: strings.Repeat("ab", 32), Units: []uint32{1, 2}},
 	}
 	// The fake does not go on after it: still blocked is a failure of the rotation, not of the order.
-	if code, _, errs := f.run(t.Context(), "y\n", "tke", "rotation", "settle"); code != exitFailed || !strings.Contains(errs, "the rotation is blocked") {
+	if code, _, errs := f.run(t.Context(), "y\n", "tke", "rotation", "settle"); code != command.ExitFailed || !strings.Contains(errs, "the rotation is blocked") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	o := f.orders[len(f.orders)-1]
@@ -276,7 +279,7 @@ func TestCompareShowsWhatUnitsSigned(t *testing.T) {
 
 func TestAutoInitWaitsForUnitsThatHaveOnlyJustJoined(t *testing.T) {
 	f := newFakeCluster(t, 1, 2)
-	f.env[envSigKeyPassword] = testPassword
+	f.env[signing.EnvSigKeyPassword] = testPassword
 	f.units[1].alive = false
 	f.rotation = client.RotationStatus{State: client.StateComplete}
 	f.asked = func(times int) { f.units[1].alive = times > 3 }
@@ -287,13 +290,13 @@ func TestAutoInitWaitsForUnitsThatHaveOnlyJustJoined(t *testing.T) {
 	// One that stays silent is named, with what to do. The wait itself is not waited for here.
 	silent := newFakeCluster(t, 1, 1)
 	silent.units[0].alive = false
-	admin, err := client.New(client.Config{Addresses: []string{silent.env[envAddress]}, CAFile: silent.env[envCA], CertFile: silent.env[envCert], KeyFile: silent.env[envKey]})
+	admin, err := client.New(client.Config{Addresses: []string{silent.env[command.EnvAddress]}, CAFile: silent.env[command.EnvCA], CertFile: silent.env[command.EnvCert], KeyFile: silent.env[command.EnvKey]})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer admin.Close()
 	c, _ := silent.context(nil).(client.OrderContext)
-	if err := everyMemberIsThere(t.Context(), admin, c); err == nil || !strings.Contains(err.Error(), "crypto unit 1 does not answer: start its node") {
+	if err := ceremony.EveryMemberIsThere(t.Context(), admin, c); err == nil || !strings.Contains(err.Error(), "crypto unit 1 does not answer: start its node") {
 		t.Error(err)
 	}
 }
@@ -309,7 +312,7 @@ func TestADryRunTellsWhatWouldHappen(t *testing.T) {
 	result.Unopenable = []client.BlockedBlob{{Number: 17, Key: "5d4c2a1e", Units: []uint32{1, 2}}}
 	result.Refusals = []client.Error{{Code: "unit_fenced", Message: "crypto unit 2 is fenced", Hint: "start its node"}}
 	code, more, errs := f.run(t.Context(), "", "tke", "auto-mk-rotate", "--dry-run")
-	if code != exitFailed {
+	if code != command.ExitFailed {
 		t.Errorf("exit code %d", code)
 	}
 	golden(t, "dry-run.txt", out+more+errs)

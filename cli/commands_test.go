@@ -14,6 +14,7 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
 )
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -35,7 +36,7 @@ func someStatus() client.Status {
 func (f *fakeNode) must(input string, args ...string) string {
 	f.t.Helper()
 	code, out, errs := f.run(f.t.Context(), input, args...)
-	if code != exitDone || errs != "" {
+	if code != command.ExitDone || errs != "" {
 		f.t.Fatalf("tumbler %s: exit code %d\n%s%s", strings.Join(args, " "), code, out, errs)
 	}
 	return out
@@ -65,7 +66,7 @@ func TestCryptoUnitsAndTheirSelection(t *testing.T) {
 	out += f.must("10\n", "tke", "cryptounit-rm")
 	out += f.must("", "tke", "cryptounit-add", "--units", "10,1")
 	golden(t, "cryptounits.txt", out)
-	if code, _, errs := f.run(t.Context(), "1 3\n", "tke", "cryptounit-rm"); code != exitUsage || !strings.Contains(errs, `"3" is not a CRYPTO UNIT NUM of this instance`) {
+	if code, _, errs := f.run(t.Context(), "1 3\n", "tke", "cryptounit-rm"); code != command.ExitUsage || !strings.Contains(errs, `"3" is not a CRYPTO UNIT NUM of this instance`) {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
@@ -87,7 +88,7 @@ func TestBootstrapKeepsTheSecretInAFile(t *testing.T) {
 			t.Errorf("%q %v %v", data, info.Mode(), err)
 		}
 		code, _, errs := f.run(t.Context(), "", "cluster", "bootstrap", "--api-key-out", file)
-		if code != exitFailed || !strings.Contains(errs, "exists already") {
+		if code != command.ExitFailed || !strings.Contains(errs, "exists already") {
 			t.Errorf("exit code %d: %s", code, errs)
 		}
 		if err := os.Remove(file); err != nil {
@@ -106,7 +107,7 @@ func TestARefusedBootstrapLeavesNoFile(t *testing.T) {
 	})
 	file := filepath.Join(t.TempDir(), "manager.key")
 	code, _, errs := f.run(t.Context(), "", "cluster", "bootstrap", "--api-key-out", file)
-	if code != exitFailed || errs != "FAILED\nthe node belongs to a cluster already\nlook at `tumbler cluster status`\n" {
+	if code != command.ExitFailed || errs != "FAILED\nthe node belongs to a cluster already\nlook at `tumbler cluster status`\n" {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	if _, err := os.Stat(file); err == nil {
@@ -120,11 +121,11 @@ func TestARefusalOfTheCryptoModuleKeepsItsWords(t *testing.T) {
 		return &client.Error{Code: client.CodeTooFewSignatures, Message: "one signature is needed", Hint: "sign", ReturnCode: 208, ReasonCode: 3, Status: http.StatusForbidden}
 	})
 	code, out, errs := f.run(t.Context(), "", "cluster", "leave", "--yes", "--output", "json")
-	if code != exitFailed || errs != "FAILED\nError reported by EP11 crypto module.\nReturn code: 208\nReason code: 3\nError message: one signature is needed\nsign\n" {
+	if code != command.ExitFailed || errs != "FAILED\nError reported by EP11 crypto module.\nReturn code: 208\nReason code: 3\nError message: one signature is needed\nsign\n" {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
-	var wire struct{ Error failure }
-	if err := json.Unmarshal([]byte(out), &wire); err != nil || wire.Error != (failure{"too_few_signatures", "one signature is needed", "sign", 208, 3}) {
+	var wire struct{ Error command.Failure }
+	if err := json.Unmarshal([]byte(out), &wire); err != nil || wire.Error != (command.Failure{Code: "too_few_signatures", Message: "one signature is needed", Hint: "sign", ReturnCode: 208, ReasonCode: 3}) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -137,7 +138,7 @@ func TestJoinTakesItsTokenFromTheEnvironmentOrAFile(t *testing.T) {
 		}
 		return client.Done{}
 	})
-	if code, _, errs := f.run(t.Context(), "", "cluster", "join", "--member", "localhost:8444"); code != exitUsage || !strings.Contains(errs, "TUMBLER_JOIN_TOKEN") {
+	if code, _, errs := f.run(t.Context(), "", "cluster", "join", "--member", "localhost:8444"); code != command.ExitUsage || !strings.Contains(errs, "TUMBLER_JOIN_TOKEN") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	file := filepath.Join(t.TempDir(), "token")
@@ -171,12 +172,12 @@ func TestADigestThatDiffersFails(t *testing.T) {
 	out := f.must("", "cluster", "digest")
 	report.Agreed, report.Majority, report.Nodes[2] = false, "aa", client.NodeDigest{Number: 3, Digest: "bb", Differ: true, Stopped: true}
 	code, more, errs := f.run(t.Context(), "", "cluster", "digest")
-	if code != exitFailed {
+	if code != command.ExitFailed {
 		t.Errorf("exit code %d", code)
 	}
 	golden(t, "cluster-digest.txt", out+more+errs)
 	report.Majority, report.Nodes[1] = "", client.NodeDigest{Number: 2, Error: "does not answer"}
-	if code, _, errs := f.run(t.Context(), "", "cluster", "digest"); code != exitFailed || !strings.Contains(errs, "no majority agrees") {
+	if code, _, errs := f.run(t.Context(), "", "cluster", "digest"); code != command.ExitFailed || !strings.Contains(errs, "no majority agrees") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
@@ -223,7 +224,7 @@ func TestLeavingAsksFirst(t *testing.T) {
 		removed = decodeBody[client.RemoveRequest](t, r).Number
 		return client.Done{}
 	})
-	if code, _, errs := f.run(t.Context(), "n\n", "cluster", "leave", "--number", "3"); code != exitFailed || removed != 0 {
+	if code, _, errs := f.run(t.Context(), "n\n", "cluster", "leave", "--number", "3"); code != command.ExitFailed || removed != 0 {
 		t.Errorf("exit code %d, removed %d: %s", code, removed, errs)
 	}
 	f.must("y\n", "cluster", "leave", "--number", "3")
@@ -254,7 +255,7 @@ func TestAPIKeys(t *testing.T) {
 
 // Every command teaches: a usage line, and an example that the command itself would take.
 func TestEveryCommandHasAnExampleThatParses(t *testing.T) {
-	app := newApp(Streams{Env: func(string) string { return "" }})
+	app := newApp(command.Streams{Env: func(string) string { return "" }})
 	var walk func(path []string, commands []*urfave.Command)
 	walk = func(path []string, commands []*urfave.Command) {
 		for _, c := range commands {
@@ -273,7 +274,7 @@ func TestEveryCommandHasAnExampleThatParses(t *testing.T) {
 			}
 			output := false
 			for _, f := range c.Flags {
-				output = output || f.Names()[0] == flagOutput
+				output = output || f.Names()[0] == command.FlagOutput
 			}
 			if !output {
 				t.Errorf("%s takes no --output", example)
@@ -306,7 +307,7 @@ func takes(c *urfave.Command, name string) bool {
 }
 
 func TestFlagsMayStandAnywhere(t *testing.T) {
-	app := newApp(Streams{Env: func(string) string { return "" }})
+	app := newApp(command.Streams{Env: func(string) string { return "" }})
 	for in, want := range map[string]string{
 		"kms key show orders --output json":           "kms key show --output json orders",
 		"--output json kms key show orders":           "--output json kms key show orders",

@@ -12,6 +12,12 @@ import (
 
 // TestCompareNamesWhatDiffers: section by section, whatever it is in which crypto units differ.
 func TestCompareNamesWhatDiffers(t *testing.T) {
+	const (
+		thresholds      = "SIGNATURE THRESHOLDS"
+		administrators  = "CRYPTO UNIT ADMINISTRATORS"
+		newRegister     = "NEW MASTER KEY REGISTER"
+		currentRegister = "CURRENT MASTER KEY REGISTER"
+	)
 	encoded := func(f *fakeCluster, change func(*order.Administrators)) []byte {
 		list := f.present()
 		change(&list)
@@ -29,18 +35,18 @@ func TestCompareNamesWhatDiffers(t *testing.T) {
 		"nothing": {func(*fakeCluster, *fakeUnit) {}, []string{}},
 		"a threshold": {func(f *fakeCluster, u *fakeUnit) {
 			u.administrators = encoded(f, func(a *order.Administrators) { a.Revocation = 1 })
-		}, []string{sectionThresholds}},
+		}, []string{thresholds}},
 		"the order of administrators": {func(f *fakeCluster, u *fakeUnit) {
 			u.administrators = encoded(f, func(a *order.Administrators) { slices.Reverse(a.List) })
-		}, []string{sectionAdministrators}},
-		"imprint mode": {func(_ *fakeCluster, u *fakeUnit) { u.administrators = nil }, []string{sectionThresholds, sectionAdministrators}},
+		}, []string{administrators}},
+		"imprint mode": {func(_ *fakeCluster, u *fakeUnit) { u.administrators = nil }, []string{thresholds, administrators}},
 		"the new register": {func(_ *fakeCluster, u *fakeUnit) {
 			u.registers.New, u.registers.NewPattern = masterkey.NewFullUncommitted, other
-		}, []string{sectionNew}},
-		"the current register": {func(_ *fakeCluster, u *fakeUnit) { u.registers.CurrentPattern = other }, []string{sectionCurrent}},
+		}, []string{newRegister}},
+		"the current register": {func(_ *fakeCluster, u *fakeUnit) { u.registers.CurrentPattern = other }, []string{currentRegister}},
 		"everything": {func(_ *fakeCluster, u *fakeUnit) {
 			u.administrators, u.registers = nil, masterkey.Registers{Current: masterkey.CurrentEmpty, New: masterkey.NewFullCommitted, NewPattern: other}
-		}, []string{sectionThresholds, sectionAdministrators, sectionNew, sectionCurrent}},
+		}, []string{thresholds, administrators, newRegister, currentRegister}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeCluster(t, 2, 1)
@@ -54,7 +60,11 @@ func TestCompareNamesWhatDiffers(t *testing.T) {
 			if !strings.HasSuffix(out, verdict) {
 				t.Errorf("want %q at the end of\n%s", verdict, out)
 			}
-			var c comparison
+			var c struct {
+				Same       bool
+				Different  []string
+				Unverified []uint32
+			}
 			if err := json.Unmarshal([]byte(f.must("", "tke", "cryptounit-compare", "--output", "json")), &c); err != nil {
 				t.Fatal(err)
 			}

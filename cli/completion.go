@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 
 	urfave "github.com/urfave/cli/v2"
+
+	"tumbler/cli/command"
 )
 
 const bashCompletion = `# bash completion for tumbler: source this file, or put it into /etc/bash_completion.d/
@@ -41,27 +44,27 @@ _tumbler() {
 compdef _tumbler tumbler
 `
 
-func completionCommand(s Streams) *urfave.Command {
+func completionCommand(s command.Streams) *urfave.Command {
 	return &urfave.Command{
 		Name:        "completion",
 		Usage:       "print a script that completes commands and flags in a shell",
 		ArgsUsage:   "bash|zsh",
 		Description: "Example:\n   source <(tumbler completion bash)",
-		Flags:       outputFlags(),
+		Flags:       command.OutputFlags(),
 		BashComplete: func(c *urfave.Context) {
 			_, _ = fmt.Fprintln(c.App.Writer, "bash\nzsh")
 		},
-		Action: action(s, func(_ context.Context, i *invocation) error {
-			args, err := i.arguments("SHELL (bash or zsh)")
+		Action: command.Action(s, func(_ context.Context, i *command.Invocation) error {
+			args, err := i.Arguments("SHELL (bash or zsh)")
 			if err != nil {
 				return err
 			}
 			scripts := map[string]string{"bash": bashCompletion, "zsh": zshCompletion}
 			script, ok := scripts[args[0]]
 			if !ok {
-				return i.usage("there is no completion for %s: bash and zsh have one", quote(args[0]))
+				return i.Usage("there is no completion for %s: bash and zsh have one", strconv.Quote(args[0]))
 			}
-			return i.result(map[string]string{"shell": args[0], "script": script}, func(w io.Writer) { _, _ = io.WriteString(w, script) })
+			return i.Result(map[string]string{"shell": args[0], "script": script}, func(w io.Writer) { _, _ = io.WriteString(w, script) })
 		}),
 	}
 }

@@ -1,4 +1,4 @@
-// Package cli is the command line: what `tumbler` does, a file a noun.
+// Package cli is the command line: what `tumbler` does, a folder a noun.
 //
 // It promises the words of Trusted Key Entry: prompts, messages and tables are those that scripts for `ibmcloud tke` wait
 // for. Every prompt has a flag, a file or an environment variable; a password has a file or a variable, and never a flag.

@@ -1,20 +1,15 @@
 package cli
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"io"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
+	"tumbler/cli/tke/document"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -41,7 +36,7 @@ func (f *fakeCluster) atBobs(do func()) {
 // fails runs a command that must fail, and say so.
 func (f *fakeCluster) fails(says string, args ...string) {
 	f.t.Helper()
-	if code, _, errs := f.run(f.t.Context(), "", args...); code != exitFailed || !strings.Contains(errs, says) {
+	if code, _, errs := f.run(f.t.Context(), "", args...); code != command.ExitFailed || !strings.Contains(errs, says) {
 		f.t.Errorf("%v: want %q: %d, %s", args, says, code, errs)
 	}
 }
@@ -80,7 +75,7 @@ func TestAnOrderIsSignedOnOneWorkstationAfterTheOther(t *testing.T) {
 			}
 			f.fails("Return code: 208", "tke", "order", "submit", path)
 			f.fails("exists already", append(append([]string{"tke"}, tc.args...), "--order", path)...)
-			if out := f.must("y\n", "tke", "order", "sign", path, "--keynum", "1"); !strings.Contains(out, "ORDER "+plain(before+1)+": "+kindWords(tc.kind)) ||
+			if out := f.must("y\n", "tke", "order", "sign", path, "--keynum", "1"); !strings.Contains(out, "ORDER "+plain(before+1)+": "+document.KindWords(tc.kind)) ||
 				!strings.Contains(out, "SIGNED BY nobody; 0 of 2 signatures") || !strings.Contains(out, "1 more to come") {
 				t.Error(out)
 			}
@@ -172,20 +167,20 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 	f := newFakeCluster(t, 1, 1)
 	f.mustInit()
 	rotate := func(o *order.Order) { o.Kind, o.Subject, o.Generator = order.Rotate, order.Subject{}, 2 }
-	file := func(change func(*order.Order), spoil func(*document)) string {
-		path, _ := f.orderFile(func(o *order.Order) {
+	file := func(change func(*order.Order), spoil func(*document.Document)) string {
+		path := f.orderFile(func(o *order.Order) {
 			rotate(o)
 			if change != nil {
 				change(o)
 			}
 		})
 		if spoil != nil {
-			d, err := readDocument(path)
+			d, err := document.Read(path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			spoil(d)
-			der, err := d.encode()
+			der, err := d.Encode()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -197,180 +192,23 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 	}
 	f.fails("make it again (`tumbler tke auto-mk-rotate`)", "tke", "order", "sign", "--yes", file(func(o *order.Order) { o.NotAfter = time.Now().Add(-time.Hour).UTC().Truncate(time.Second) }, nil))
 	f.fails("shows identity", "tke", "order", "sign", "--yes", file(func(o *order.Order) { o.Units[1].Identity[0] ^= 1 }, nil))
-	forged := file(nil, func(d *document) {
-		if err := d.sign(f.key(1)); err != nil {
+	forged := file(nil, func(d *document.Document) {
+		if err := d.Sign(f.key(1)); err != nil {
 			t.Fatal(err)
 		}
-		d.signed.Signatures[0].Bytes[20] ^= 1
+		d.Signed.Signatures[0].Bytes[20] ^= 1
 	})
 	f.fails("invalid signature", "tke", "order", "sign", "--yes", forged)
 	f.fails("invalid signature", "tke", "order", "submit", forged)
-	whole := func(d *document) {
+	whole := func(d *document.Document) {
 		for n := range 2 {
-			if err := d.sign(f.key(n + 1)); err != nil {
+			if err := d.Sign(f.key(n + 1)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	f.fails("give the --address of a node of its own cluster", "tke", "order", "submit", file(func(o *order.Order) { o.Instance = order.ID{5} }, whole))
-	restore, _ := f.orderFile(nil)
+	restore := f.orderFile(nil)
 	f.must("", "tke", "order", "sign", restore, "--yes")
-	f.fails("put the signed file beside", "tke", "order", "submit", restore+signedEnding)
-}
-
-// TestOvertakenOrdersSayWhatToDo: the cluster refuses them, and the command names the one that makes them again.
-func TestOvertakenOrdersSayWhatToDo(t *testing.T) {
-	for _, code := range []client.Code{"order_number", "order_expired", "order_units", "order_cluster", client.CodePatternMismatch} {
-		err := overtaken(&client.Error{Code: code, Message: "no", ReturnCode: 163}, &order.Order{Kind: order.Enrol})
-		if f, _ := describe(err); !strings.Contains(f.Hint, "make it again (`tumbler tke enrol`)") || f.ReturnCode != 163 {
-			t.Errorf("%s: %+v", code, f)
-		}
-	}
-	open := &client.Error{Code: client.CodeRotationOpen, Message: "no"}
-	if err := overtaken(open, &order.Order{Kind: order.Enrol}); err != error(open) {
-		t.Error(err)
-	}
-}
-
-// TestEveryFieldOfAnOrderIsShown: whatever changes in an order changes its words.
-func TestEveryFieldOfAnOrderIsShown(t *testing.T) {
-	f := newFakeCluster(t, 1, 1)
-	f.mustInit()
-	whole := order.Order{
-		Kind: order.Rotate, Cluster: order.ID{1}, Incarnation: 1, Instance: order.ID{2}, Number: 9, Current: masterkey.PatternOf([]byte("key")),
-		Units: []order.UnitRef{{Number: 1, Role: order.Recovery, Identity: order.Identity{1}}}, Generator: 1, Parts: 2, Suite: order.SuiteHPKE,
-		Subject: order.Subject{
-			Order: order.Digest{3}, OrderNumber: 8, Units: []order.UnitRef{{Number: 2, Role: order.Operational, Identity: order.Identity{2}}},
-			Pattern: masterkey.PatternOf([]byte("other")), Administrators: f.units[0].administrators,
-			Blobs: []order.BlobName{{Number: 3, Class: order.KMS, Digest: order.Digest{4}}}, Archive: order.Digest{5}, Incarnation: 2,
-		},
-		Administrators: order.Digest{6}, Policy: order.Documented, Commit: order.Automatic, Activate: order.Automatic, Retire: order.Keep,
-		NotAfter: time.Unix(1_900_000_000, 0).UTC(),
-	}
-	words := func(o order.Order) string {
-		var b strings.Builder
-		line(&b, "%s", kindWords(o.Kind))
-		showOrder(&b, &o)
-		return b.String()
-	}
-	same := words(whole)
-	changeEach(t, reflect.ValueOf(&whole).Elem(), "Order", func(field string) {
-		if words(whole) == same {
-			t.Errorf("%s is not in the words of an order", field)
-		}
-	})
-	var list order.Administrators
-	list.List, list.Signature, list.Revocation = f.present().List, 2, 1
-	der, err := list.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if whole.Subject.Administrators = der; words(whole) == same {
-		t.Error("the new administrators are not in the words of an order")
-	}
-	a := order.Approval{Step: order.StepZeroize, Cluster: order.ID{1}, Incarnation: 1, Pattern: whole.Current, Unit: order.Identity{1}, Generation: 3}
-	d := document{list: &list, approvals: []unitApproval{{unit: 1, approval: &a}}}
-	said := func() string { var b strings.Builder; d.show(&b); return b.String() }
-	same = said()
-	changeEach(t, reflect.ValueOf(&a).Elem(), "Approval", func(field string) {
-		if said() == same && field != "Approval.Order" { // which names no unit
-			t.Errorf("%s is not in the words of an approval", field)
-		}
-	})
-	d.approvals[0].unit = 0
-	same = said()
-	a.Order[0] ^= 1
-	if said() == same {
-		t.Error("the order is not in the words of an approval")
-	}
-}
-
-// changeEach changes one field after the other, has it looked at, and changes it back.
-func changeEach(t *testing.T, v reflect.Value, name string, look func(field string)) {
-	t.Helper()
-	switch {
-	case v.Type() == reflect.TypeFor[time.Time]():
-		was := v.Interface()
-		v.Set(reflect.ValueOf(time.Unix(1_900_000_001, 0).UTC()))
-		look(name)
-		v.Set(reflect.ValueOf(was))
-	case v.Kind() == reflect.Struct:
-		for n := range v.NumField() {
-			changeEach(t, v.Field(n), name+"."+v.Type().Field(n).Name, look)
-		}
-	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
-		changeEach(t, v.Index(0), name, look)
-	case v.Kind() == reflect.Array:
-		v.Index(0).SetUint(v.Index(0).Uint() ^ 1)
-		look(name)
-		v.Index(0).SetUint(v.Index(0).Uint() ^ 1)
-	case v.CanUint():
-		v.SetUint(v.Uint() ^ 3)
-		look(name)
-		v.SetUint(v.Uint() ^ 3)
-	case v.Kind() != reflect.Slice: // bytes: the caller
-		t.Fatalf("%s is a %v, which this test does not change", name, v.Kind())
-	}
-}
-
-// FuzzDocument: whatever is read as an order or as approvals is written to the same bytes, and can be shown.
-func FuzzDocument(f *testing.F) {
-	key, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	if err != nil {
-		f.Fatal(err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		f.Fatal(err)
-	}
-	list := &order.Administrators{List: []order.Administrator{{Name: "Alice", Key: public}}, Signature: 1, Revocation: 1}
-	digest, err := list.Digest()
-	if err != nil {
-		f.Fatal(err)
-	}
-	o := order.Order{
-		Kind: order.Rotate, Cluster: order.ID{1}, Incarnation: 1, Instance: order.ID{2}, Number: 9, Current: masterkey.PatternOf([]byte("key")),
-		Units: []order.UnitRef{{Number: 1, Role: order.Recovery, Identity: order.Identity{1}}}, Generator: 1, Suite: order.SuiteHPKE,
-		Administrators: digest, Policy: order.Documented, Commit: order.Automatic, Activate: order.Signed, Retire: order.Keep,
-		NotAfter: time.Unix(1_900_000_000, 0).UTC(),
-	}
-	plain, err := newOrderDocument(o, list)
-	if err == nil {
-		err = plain.sign(order.KeySigner{Key: key})
-	}
-	if err != nil {
-		f.Fatal(err)
-	}
-	step, err := newApprovalDocument(order.Approval{Step: order.StepActivate, Cluster: o.Cluster, Incarnation: 1, Order: plain.digest(), Pattern: masterkey.PatternOf([]byte("new"))}, plain.signed, &o, list)
-	if err != nil {
-		f.Fatal(err)
-	}
-	units := &document{list: list, instance: o.Instance}
-	for n := range uint32(2) {
-		if err := units.add(n+1, order.Approval{Step: order.StepZeroize, Unit: order.Identity{byte(n + 1)}, Generation: 3}); err != nil {
-			f.Fatal(err)
-		}
-	}
-	for _, d := range []*document{plain, step, units} {
-		der, err := d.encode()
-		if err != nil {
-			f.Fatal(err)
-		}
-		if _, err := decodeDocument(der); err != nil {
-			f.Fatal(err)
-		}
-		f.Add(der)
-		f.Add(der[:len(der)-1])
-		f.Add(append(der, 0))
-	}
-	f.Fuzz(func(t *testing.T, der []byte) {
-		d, err := decodeDocument(der)
-		if err != nil {
-			return
-		}
-		d.show(io.Discard)
-		if again, err := d.encode(); err != nil || !bytes.Equal(again, der) {
-			t.Errorf("%x is written as %x, %v", der, again, err)
-		}
-	})
+	f.fails("put the signed file beside", "tke", "order", "submit", restore+".signed")
 }

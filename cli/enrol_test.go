@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -41,26 +42,26 @@ func TestEnrolRefuses(t *testing.T) {
 		says  string
 		code  int
 	}{
-		"another fingerprint": {nil, []string{"--fingerprints"}, "crypto unit 4 shows fingerprint", exitFailed},
-		"no answer to it":     {nil, []string{}, "give --yes", exitUsage},
-		"too few keys":        {nil, []string{"--yes", "--keynum", "1"}, "2 signatures are needed", exitFailed},
+		"another fingerprint": {nil, []string{"--fingerprints"}, "crypto unit 4 shows fingerprint", command.ExitFailed},
+		"no answer to it":     {nil, []string{}, "give --yes", command.ExitUsage},
+		"too few keys":        {nil, []string{"--yes", "--keynum", "1"}, "2 signatures are needed", command.ExitFailed},
 		"other administrators": {func(f *fakeCluster, u *fakeUnit) {
 			der, err := (&order.Administrators{List: []order.Administrator{{Name: "Eve", Key: f.someKey()}}, Signature: 1, Revocation: 1}).Encode()
 			if err != nil {
 				f.t.Fatal(err)
 			}
 			u.administrators = der
-		}, []string{"--yes"}, "crypto unit 4 has other administrators", exitFailed},
+		}, []string{"--yes"}, "crypto unit 4 has other administrators", command.ExitFailed},
 		"another key": {func(_ *fakeCluster, u *fakeUnit) {
 			u.registers = masterkey.Registers{Current: masterkey.CurrentValid, CurrentPattern: masterkey.PatternOf([]byte("other")), New: masterkey.NewEmpty}
-		}, []string{"--yes"}, "holds another master key", exitFailed},
+		}, []string{"--yes"}, "holds another master key", command.ExitFailed},
 		"an order is open": {func(f *fakeCluster, _ *fakeUnit) {
 			f.open = &client.OpenOrder{Number: 7, Kind: "rotate", State: "loading"}
-		}, []string{"--yes"}, "order 7 (rotate, loading) is under way", exitFailed},
-		"no master key yet": {func(f *fakeCluster, _ *fakeUnit) { clear(f.pattern[:]) }, []string{"--yes"}, "tumbler tke auto-init", exitFailed},
-		"unknown":           {nil, []string{"--units", "9", "--yes"}, "crypto unit 9 has not registered", exitFailed},
-		"nobody waits":      {func(_ *fakeCluster, u *fakeUnit) { u.joined = false }, []string{"--yes"}, "every crypto unit that has joined is enrolled", exitFailed},
-		"not a number":      {nil, []string{"--units", "five"}, "is not a CRYPTO UNIT NUM", exitUsage},
+		}, []string{"--yes"}, "order 7 (rotate, loading) is under way", command.ExitFailed},
+		"no master key yet": {func(f *fakeCluster, _ *fakeUnit) { clear(f.pattern[:]) }, []string{"--yes"}, "tumbler tke auto-init", command.ExitFailed},
+		"unknown":           {nil, []string{"--units", "9", "--yes"}, "crypto unit 9 has not registered", command.ExitFailed},
+		"nobody waits":      {func(_ *fakeCluster, u *fakeUnit) { u.joined = false }, []string{"--yes"}, "every crypto unit that has joined is enrolled", command.ExitFailed},
+		"not a number":      {nil, []string{"--units", "five"}, "is not a CRYPTO UNIT NUM", command.ExitUsage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeCluster(t, 2, 1)
@@ -114,16 +115,16 @@ func TestUnenrolRemovesAUnitAndForgetsItsIdentity(t *testing.T) {
 		"there is no crypto unit 9":    {"--units", "9", "--yes"},
 		"2 signatures are needed":      {"--units", "4", "--yes", "--keynum", "2"},
 	} {
-		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "unenrol"}, args...)...); code == exitDone || !strings.Contains(errs, says) {
+		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "unenrol"}, args...)...); code == command.ExitDone || !strings.Contains(errs, says) {
 			t.Errorf("exit code %d does not say %q: %s", code, says, errs)
 		}
 	}
 	f.join(5, order.Recovery)
-	if code, _, errs := f.run(t.Context(), "", "tke", "unenrol", "--units", "5", "--yes"); code != exitFailed || !strings.Contains(errs, "crypto unit 5 is not enrolled: `tumbler cluster leave --number 5`") {
+	if code, _, errs := f.run(t.Context(), "", "tke", "unenrol", "--units", "5", "--yes"); code != command.ExitFailed || !strings.Contains(errs, "crypto unit 5 is not enrolled: `tumbler cluster leave --number 5`") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	f.open = &client.OpenOrder{Number: 7, Kind: "rotate", State: "loading"}
-	if code, _, errs := f.run(t.Context(), "", "tke", "unenrol", "--units", "4", "--yes"); code != exitFailed || !strings.Contains(errs, "order 7 (rotate, loading) is under way") {
+	if code, _, errs := f.run(t.Context(), "", "tke", "unenrol", "--units", "4", "--yes"); code != command.ExitFailed || !strings.Contains(errs, "order 7 (rotate, loading) is under way") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
@@ -204,7 +205,7 @@ func TestAutoRecoverRefuses(t *testing.T) {
 			}
 			before := len(f.orders)
 			code, _, errs := f.run(t.Context(), "", append([]string{"tke", "auto-recover"}, tc.args...)...)
-			if code != exitFailed || !strings.Contains(errs, tc.says) {
+			if code != command.ExitFailed || !strings.Contains(errs, tc.says) {
 				t.Errorf("exit code %d does not say %q: %s", code, tc.says, errs)
 			}
 			if len(f.orders) != before {

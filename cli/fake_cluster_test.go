@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"tumbler/api/client"
+	"tumbler/cli/tke/ceremony"
+	"tumbler/cli/tke/signing"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -108,7 +110,7 @@ func (f *fakeCluster) context(*http.Request) any {
 		f.asked(f.times)
 	}
 	c := client.OrderContext{Cluster: "11111111-1111-4111-8111-111111111111", Incarnation: 1, Instance: instance, NextNumber: uint64(len(f.orders)) + 1,
-		CurrentPattern: patternText(f.pattern), Administrators: f.units[0].administrators, Open: f.open, Now: time.Now().Add(f.late)}
+		CurrentPattern: ceremony.PatternText(f.pattern), Administrators: f.units[0].administrators, Open: f.open, Now: time.Now().Add(f.late)}
 	for _, u := range f.units {
 		if f.unknown != nil && f.unknown(u.number, f.times) {
 			continue
@@ -270,7 +272,7 @@ const testPassword = "correct horse"
 // sign; and the folder know the units.
 func (f *fakeCluster) mustInit() {
 	f.t.Helper()
-	f.env[envSigKeyPassword] = testPassword
+	f.env[signing.EnvSigKeyPassword] = testPassword
 	f.rotation = client.RotationStatus{State: client.StateComplete}
 	f.must("", "tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2", "--administrators", "2", "--name", "Alice", "--name", "Bob", "--yes")
 	f.pattern = masterkey.PatternOf(make([]byte, masterkey.Size))
@@ -287,11 +289,11 @@ func (f *fakeCluster) hold(kind, state string) {
 	if !ok {
 		f.t.Fatal("no context")
 	}
-	o, err := draft(order.Rotate, c, time.Now())
+	o, err := ceremony.Draft(order.Rotate, c, time.Now())
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	list, err := administrators(c)
+	list, err := ceremony.Administrators(c)
 	if err != nil {
 		f.t.Fatal(err)
 	}

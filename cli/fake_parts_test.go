@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/cli/tke/ceremony"
+	"tumbler/cli/tke/signing"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/importer"
 	"tumbler/cryptounit/masterkey"
@@ -82,7 +84,7 @@ func playParts(f *fakeCluster) *fakeParts {
 // mustInstall gives every unit the administrators Alice and Bob (and more), of whom as many must sign.
 func (f *fakeCluster) mustInstall(threshold uint32, names ...string) {
 	f.t.Helper()
-	f.env[envSigKeyPassword] = "harbour-violet-7"
+	f.env[signing.EnvSigKeyPassword] = "harbour-violet-7"
 	list := &order.Administrators{Signature: threshold, Revocation: 1}
 	var keyNums []int
 	for _, name := range names {
@@ -194,7 +196,7 @@ func (p *fakeParts) step() bool {
 			p.state = client.StateLoading
 		}
 	case client.StateLoading:
-		if (&orderAtHand{record: record}).waitsOnlyForSignatures(order.StepCommit) {
+		if (&ceremony.OrderAtHand{Record: record}).WaitsOnlyForSignatures(order.StepCommit) {
 			p.state = client.StateCommitting
 		}
 	case client.StateCommitting:
@@ -243,7 +245,7 @@ func (p *fakeParts) show() {
 		p.t.Error(err)
 	}
 	digest := p.signed.Digest().String()
-	to := patternText(p.to)
+	to := ceremony.PatternText(p.to)
 	p.open = &client.OpenOrder{Digest: digest, Number: p.o.Number, Kind: p.o.Kind.String(), State: p.state, Pattern: to, Order: der}
 	if client.Finished(p.state) {
 		p.open = nil

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
 	"tumbler/cli/pki"
 )
 
@@ -56,8 +57,8 @@ func newFakeNode(t *testing.T) *fakeNode {
 	f.server.StartTLS()
 	t.Cleanup(f.server.Close)
 	f.env = map[string]string{
-		envAddress: strings.TrimPrefix(f.server.URL, "https://"), envCA: node.CA, envCert: admin.Cert, envKey: admin.Key,
-		"CLOUDTKEFILES": filepath.Join(dir, "tke"), envWorkFactor: "10",
+		command.EnvAddress: strings.TrimPrefix(f.server.URL, "https://"), command.EnvCA: node.CA, command.EnvCert: admin.Cert, command.EnvKey: admin.Key,
+		"CLOUDTKEFILES": filepath.Join(dir, "tke"), command.EnvWorkFactor: "10",
 	}
 	return f
 }
@@ -83,7 +84,7 @@ func (f *fakeNode) answer(pattern string, give func(*http.Request) any) {
 // run runs a command and gives its exit code and what it wrote.
 func (f *fakeNode) run(ctx context.Context, input string, args ...string) (code int, out, errs string) {
 	var stdout, stderr bytes.Buffer
-	code = run(ctx, append([]string{"tumbler"}, args...), Streams{strings.NewReader(input), &stdout, &stderr, f.getenv})
+	code = run(ctx, append([]string{"tumbler"}, args...), command.Streams{In: strings.NewReader(input), Out: &stdout, Err: &stderr, Env: f.getenv})
 	return code, stdout.String(), stderr.String()
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tumbler/cli/command"
 )
 
 // bulk makes the node take bulk calls, and refuse one that holds the name.
@@ -56,7 +58,7 @@ func TestBulkImportGoesAThousandAtATime(t *testing.T) {
 	}
 	ids := filepath.Join(t.TempDir(), "made.jsonl")
 	code, out, errs := f.run(t.Context(), "", "kms", "import", "--bulk", bulkFile(t, lines...), "--ids", ids)
-	if code != exitDone || errs != "" || !strings.Contains(out, "2,500 keys made.") || !strings.Contains(out, " 80%   Importing keys: 2,000 of 2,500") {
+	if code != command.ExitDone || errs != "" || !strings.Contains(out, "2,500 keys made.") || !strings.Contains(out, " 80%   Importing keys: 2,000 of 2,500") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 	if fmt.Sprint(*calls) != "[1000 1000 500]" {
@@ -66,7 +68,7 @@ func TestBulkImportGoesAThousandAtATime(t *testing.T) {
 	if err != nil || strings.Count(string(made), "\n") != 2500 || !strings.HasPrefix(string(made), `{"name":"key-0","id":"`) {
 		t.Errorf("the ids: %v, %.80s", err, made)
 	}
-	if code, _, errs := f.run(t.Context(), "", "kms", "import", "--bulk", bulkFile(t, lines...), "--ids", ids); code != exitFailed || !strings.Contains(errs, "does not exist yet") {
+	if code, _, errs := f.run(t.Context(), "", "kms", "import", "--bulk", bulkFile(t, lines...), "--ids", ids); code != command.ExitFailed || !strings.Contains(errs, "does not exist yet") {
 		t.Errorf("the ids of the first import were overwritten: %d, %s", code, errs)
 	}
 }
@@ -80,11 +82,11 @@ func TestBulkImportTellsWhereToGoOn(t *testing.T) {
 		lines[n] = fmt.Sprintf(`{"name":"key-%d"}`, n)
 	}
 	code, _, errs := f.run(t.Context(), "", "kms", "import", "--bulk", bulkFile(t, lines...))
-	if code != exitFailed || !strings.Contains(errs, "lines 1001 to 2000") || !strings.Contains(errs, "--from 1001") {
+	if code != command.ExitFailed || !strings.Contains(errs, "lines 1001 to 2000") || !strings.Contains(errs, "--from 1001") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	lines[1500] = `{"name":"mended"}`
-	if code, _, errs := f.run(t.Context(), "", "kms", "import", "--bulk", bulkFile(t, lines...), "--from", "1001"); code != exitDone {
+	if code, _, errs := f.run(t.Context(), "", "kms", "import", "--bulk", bulkFile(t, lines...), "--from", "1001"); code != command.ExitDone {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	if fmt.Sprint(*calls) != "[1000 1000 500]" {
@@ -109,12 +111,12 @@ func TestABulkFileIsCheckedBeforeAnythingIsSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, errs := f.run(t.Context(), "", "kms", "import", "--bulk", bulkFile(t, tc.lines...))
-			if code != exitFailed || !strings.Contains(errs, tc.says) || !strings.Contains(errs, "nothing was sent") {
+			if code != command.ExitFailed || !strings.Contains(errs, tc.says) || !strings.Contains(errs, "nothing was sent") {
 				t.Errorf("exit code %d: %s", code, errs)
 			}
 		})
 	}
-	if code, _, errs := f.run(t.Context(), "", "kms", "import"); code != exitUsage || !strings.Contains(errs, "--bulk is missing") {
+	if code, _, errs := f.run(t.Context(), "", "kms", "import"); code != command.ExitUsage || !strings.Contains(errs, "--bulk is missing") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	if len(*calls) != 0 {

@@ -12,11 +12,12 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
 )
 
 // kms makes a node answer the key interface: one key, "orders", that wraps by putting a prefix before the data.
 func (f *fakeNode) kms() {
-	f.env[envAPIKey], f.env[envInstance] = "the-secret", instance
+	f.env[command.EnvAPIKey], f.env[command.EnvInstance] = "the-secret", instance
 	write := func(w http.ResponseWriter, status int, value any) {
 		w.WriteHeader(status)
 		if err := json.NewEncoder(w).Encode(value); err != nil {
@@ -103,7 +104,7 @@ func TestAKeyThatIsNotThere(t *testing.T) {
 	f := newFakeNode(t)
 	f.kms()
 	code, out, errs := f.run(t.Context(), "", "kms", "key", "show", "none", "--output", "json")
-	if code != exitFailed || !strings.Contains(out, `"code": "KEY_NOT_FOUND_ERR"`) || !strings.HasPrefix(errs, "FAILED\nNot Found: Key does not exist") {
+	if code != command.ExitFailed || !strings.Contains(out, `"code": "KEY_NOT_FOUND_ERR"`) || !strings.HasPrefix(errs, "FAILED\nNot Found: Key does not exist") {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 }
@@ -144,7 +145,7 @@ func TestRestoreTakesADeletionBackOrGivesMaterialAgain(t *testing.T) {
 		"both from standard input":        {"--import", "-", "--ciphertext", "-"},
 		"is empty":                        {"--import", "-"},
 	} {
-		if code, _, errs := f.run(t.Context(), "", append([]string{"kms", "key", "restore", "orders"}, args...)...); code != exitUsage || !strings.Contains(errs, says) {
+		if code, _, errs := f.run(t.Context(), "", append([]string{"kms", "key", "restore", "orders"}, args...)...); code != command.ExitUsage || !strings.Contains(errs, says) {
 			t.Errorf("%q: exit code %d: %s", args, code, errs)
 		}
 	}
@@ -173,7 +174,7 @@ func TestWhatIsWrappedUnwraps(t *testing.T) {
 	if got := f.must(wrapped, "kms", "key", "unwrap", "orders", "--aad", "a,b", "--aad", "c"); got != string(secret) {
 		t.Errorf("%q", got)
 	}
-	if code, _, errs := f.run(t.Context(), wrapped, "kms", "key", "unwrap", "orders", "--out", opened); code != exitFailed || !strings.Contains(errs, "does not open") {
+	if code, _, errs := f.run(t.Context(), wrapped, "kms", "key", "unwrap", "orders", "--out", opened); code != command.ExitFailed || !strings.Contains(errs, "does not open") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	if _, err := os.Stat(opened); err == nil {
@@ -189,7 +190,7 @@ func TestWhatIsWrappedUnwraps(t *testing.T) {
 	if err != nil || len(a) != 32 || !bytes.Equal(a, b) {
 		t.Errorf("%x %x %v", a, b, err)
 	}
-	if code, _, errs := f.run(t.Context(), "not base64!", "kms", "key", "unwrap", "orders"); code != exitUsage || !strings.Contains(errs, "is not the base64 that wrap gave") {
+	if code, _, errs := f.run(t.Context(), "not base64!", "kms", "key", "unwrap", "orders"); code != command.ExitUsage || !strings.Contains(errs, "is not the base64 that wrap gave") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"tumbler/cli/command"
+	"tumbler/cli/tke/signing"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -84,7 +86,7 @@ func (p *fakeParts) wantRegisters(state masterkey.NewState, pattern masterkey.Pa
 func (p *fakeParts) fails(says, input string, args ...string) {
 	p.t.Helper()
 	code, out, errs := p.run(p.t.Context(), input, args...)
-	if code != exitFailed || !strings.HasPrefix(errs, "FAILED\n") || !strings.Contains(errs, says) {
+	if code != command.ExitFailed || !strings.HasPrefix(errs, "FAILED\n") || !strings.Contains(errs, says) {
 		p.t.Errorf("tumbler %s: exit code %d does not say %q: %s%s", strings.Join(args, " "), code, says, out, errs)
 	}
 }
@@ -92,11 +94,11 @@ func (p *fakeParts) fails(says, input string, args ...string) {
 func TestAFirstMasterKeyFromTwoParts(t *testing.T) {
 	p := partsCluster(t, 2, false, "Alice", "Bob")
 	p.mustAddParts(1, 70)
-	p.env[envSigKeyPassword], p.env["TUMBLER_KEYPART_PASSWORD"] = "", ""
+	p.env[signing.EnvSigKeyPassword], p.env["TUMBLER_KEYPART_PASSWORD"] = "", ""
 	out := p.must("y\n1 2\nharbour-violet-7\nharbour-violet-7\nmeadow-copper-9\nmeadow-copper-9\n", "tke", "cryptounit-mk-load")
 	p.wantRegisters(masterkey.NewFullUncommitted, patternOf(1, 70))
 	out += p.must("", "tke", "cryptounit-mk")
-	p.env[envSigKeyPassword] = "harbour-violet-7"
+	p.env[signing.EnvSigKeyPassword] = "harbour-violet-7"
 	out += p.must("", "tke", "cryptounit-mk-commit")
 	p.wantRegisters(masterkey.NewFullCommitted, patternOf(1, 70))
 	out += p.must("y\n", "tke", "cryptounit-mk-setimm")
@@ -212,34 +214,34 @@ func TestLoadRefusesBeforeAnythingIsSigned(t *testing.T) {
 		says  string
 		code  int
 	}{
-		"a unit in imprint mode":      {func(p *fakeParts) { p.units[1].administrators = nil }, load, "crypto unit 2 is in imprint mode", exitFailed},
-		"a unit that does not answer": {func(p *fakeParts) { p.units[2].alive = false }, load, "crypto unit 3: there is no signed report", exitFailed},
+		"a unit in imprint mode":      {func(p *fakeParts) { p.units[1].administrators = nil }, load, "crypto unit 2 is in imprint mode", command.ExitFailed},
+		"a unit that does not answer": {func(p *fakeParts) { p.units[2].alive = false }, load, "crypto unit 3: there is no signed report", command.ExitFailed},
 		"a new register that is full": {func(p *fakeParts) {
 			p.units[1].registers.New, p.units[1].registers.NewPattern = masterkey.NewFullUncommitted, patternOf(9)
-		}, load, "crypto unit 2 is Full Uncommitted already: clear it first (`tumbler tke cryptounit-mk-clrnew`)", exitFailed},
-		"a current register that is Empty": {func(p *fakeParts) { p.units[1].registers = masterkey.Empty() }, load, "crypto unit 2 does not hold the instance's master key: `tumbler tke auto-recover`", exitFailed},
-		"another current master key":       {func(p *fakeParts) { p.units[1].registers.CurrentPattern = patternOf(9) }, load, "crypto unit 2 does not hold the instance's master key", exitFailed},
-		"a unit that is not selected":      {func(p *fakeParts) { p.must("2\n", "tke", "cryptounit-rm") }, load, "crypto unit 2 is not selected", exitFailed},
-		"other administrators":             {func(p *fakeParts) { otherAdministrators(p, 2) }, load, "crypto unit 3 has other administrators or thresholds than crypto unit 1", exitFailed},
+		}, load, "crypto unit 2 is Full Uncommitted already: clear it first (`tumbler tke cryptounit-mk-clrnew`)", command.ExitFailed},
+		"a current register that is Empty": {func(p *fakeParts) { p.units[1].registers = masterkey.Empty() }, load, "crypto unit 2 does not hold the instance's master key: `tumbler tke auto-recover`", command.ExitFailed},
+		"another current master key":       {func(p *fakeParts) { p.units[1].registers.CurrentPattern = patternOf(9) }, load, "crypto unit 2 does not hold the instance's master key", command.ExitFailed},
+		"a unit that is not selected":      {func(p *fakeParts) { p.must("2\n", "tke", "cryptounit-rm") }, load, "crypto unit 2 is not selected", command.ExitFailed},
+		"other administrators":             {func(p *fakeParts) { otherAdministrators(p, 2) }, load, "crypto unit 3 has other administrators or thresholds than crypto unit 1", command.ExitFailed},
 		"a strange unit": {func(p *fakeParts) {
 			p.must("", "tke", "cryptounit-mk-load", "--mk", "1 2", "--yes")
 			p.must("", "tke", "cryptounit-mk-clrnew", "--yes")
 			p.units[1].key = newFakeUnit(2, order.Operational, "stranger").key
-		}, load, "crypto unit 2 shows identity", exitFailed},
-		"a rotation by a recovery unit":      {func(p *fakeParts) { p.must("", "tke", "auto-mk-rotate", "--detach", "--yes") }, load, "takes its master key from crypto unit 3, and not from key parts", exitFailed},
-		"one key part":                       {nil, []string{"--mk", "1"}, "2 or 3 values must be specified, and 1 was given", exitUsage},
-		"the same key part twice":            {nil, []string{"--mk", "1 1"}, "KEYNUM 1 is given twice", exitUsage},
-		"two files with one key part":        {func(p *fakeParts) { copyPart(p, "1", "3") }, []string{"--mk", "1 3", "--yes"}, "KEYNUM 1 and 3 are the same key part", exitFailed},
-		"no such key part":                   {nil, []string{"--mk", "1 9", "--yes"}, "there is no key part with KEYNUM 9", exitFailed},
-		"a key part's wrong password":        {func(p *fakeParts) { p.env["TUMBLER_KEYPART_PASSWORD_2"] = "wrong" }, load, "2.mkpart: the password is wrong", exitFailed},
-		"a signature key's wrong password":   {func(p *fakeParts) { p.env[envSigKeyPassword] = "wrong" }, load, "1.sigkey: the password is wrong", exitFailed},
-		"a lone part and nobody says of how": {nil, []string{"--mk", "1", "--part", "1", "--yes"}, "say with --parts how many key parts", exitUsage},
-		"part 3 of 2":                        {nil, []string{"--mk", "1", "--part", "3", "--parts", "2", "--yes"}, "--part 3 is not a part number from 1 to 2", exitUsage},
-		"two numbers for one part":           {nil, []string{"--mk", "1", "--part", "1,2", "--parts", "3", "--yes"}, "--part names 2 key parts, and --mk 1", exitUsage},
-		"3 parts of which 2 are named":       {nil, []string{"--mk", "1 2", "--parts", "3", "--yes"}, "--parts 3, and 2 key parts were given: say with --part which these are", exitUsage},
-		"one custodian for two parts":        {nil, []string{"--mk", "1 2", "--keynum", "1", "--yes"}, "key parts come from different administrators where 2 or more must sign", exitFailed},
-		"too few signature keys":             {nil, []string{"--mk", "1", "--part", "1", "--parts", "2", "--keynum", "1", "--yes"}, "2 signatures are needed, and 1 chosen signature key is", exitFailed},
-		"an odd policy":                      {nil, []string{"--policy", "offline"}, "not documented or online", exitUsage},
+		}, load, "crypto unit 2 shows identity", command.ExitFailed},
+		"a rotation by a recovery unit":      {func(p *fakeParts) { p.must("", "tke", "auto-mk-rotate", "--detach", "--yes") }, load, "takes its master key from crypto unit 3, and not from key parts", command.ExitFailed},
+		"one key part":                       {nil, []string{"--mk", "1"}, "2 or 3 values must be specified, and 1 was given", command.ExitUsage},
+		"the same key part twice":            {nil, []string{"--mk", "1 1"}, "KEYNUM 1 is given twice", command.ExitUsage},
+		"two files with one key part":        {func(p *fakeParts) { copyPart(p, "1", "3") }, []string{"--mk", "1 3", "--yes"}, "KEYNUM 1 and 3 are the same key part", command.ExitFailed},
+		"no such key part":                   {nil, []string{"--mk", "1 9", "--yes"}, "there is no key part with KEYNUM 9", command.ExitFailed},
+		"a key part's wrong password":        {func(p *fakeParts) { p.env["TUMBLER_KEYPART_PASSWORD_2"] = "wrong" }, load, "2.mkpart: the password is wrong", command.ExitFailed},
+		"a signature key's wrong password":   {func(p *fakeParts) { p.env[signing.EnvSigKeyPassword] = "wrong" }, load, "1.sigkey: the password is wrong", command.ExitFailed},
+		"a lone part and nobody says of how": {nil, []string{"--mk", "1", "--part", "1", "--yes"}, "say with --parts how many key parts", command.ExitUsage},
+		"part 3 of 2":                        {nil, []string{"--mk", "1", "--part", "3", "--parts", "2", "--yes"}, "--part 3 is not a part number from 1 to 2", command.ExitUsage},
+		"two numbers for one part":           {nil, []string{"--mk", "1", "--part", "1,2", "--parts", "3", "--yes"}, "--part names 2 key parts, and --mk 1", command.ExitUsage},
+		"3 parts of which 2 are named":       {nil, []string{"--mk", "1 2", "--parts", "3", "--yes"}, "--parts 3, and 2 key parts were given: say with --part which these are", command.ExitUsage},
+		"one custodian for two parts":        {nil, []string{"--mk", "1 2", "--keynum", "1", "--yes"}, "key parts come from different administrators where 2 or more must sign", command.ExitFailed},
+		"too few signature keys":             {nil, []string{"--mk", "1", "--part", "1", "--parts", "2", "--keynum", "1", "--yes"}, "2 signatures are needed, and 1 chosen signature key is", command.ExitFailed},
+		"an odd policy":                      {nil, []string{"--policy", "offline"}, "not documented or online", command.ExitUsage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := partsCluster(t, 2, true, "Alice", "Bob", "Carol")

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
+	"tumbler/cli/tke/signing"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -32,7 +34,7 @@ func TestCommitSignsThePatternThatEveryUnitStated(t *testing.T) {
 		t.Errorf("%+v", p.approved)
 	}
 	out := p.must("", "tke", "cryptounit-mk-commit") // again, nothing is signed
-	if len(p.approved) != 1 || !strings.Contains(out, "Order 1 (rotate, rewrapping) is committed already: nothing was signed.") || !strings.Contains(out, saidCommitted) {
+	if len(p.approved) != 1 || !strings.Contains(out, "Order 1 (rotate, rewrapping) is committed already: nothing was signed.") || !strings.Contains(out, "The new master key register has been committed in the selected crypto units.") {
 		t.Errorf("%+v: %s", p.approved, out)
 	}
 }
@@ -65,7 +67,7 @@ func TestMkRotateAsksBeforeItsChecks(t *testing.T) {
 	p := partsCluster(t, 2, true, "Alice", "Bob")
 	p.fails("nothing was done", "n\n", "tke", "cryptounit-mk-rotate")
 	p.fails("the new master key registers are Empty", "y\n", "tke", "cryptounit-mk-rotate")
-	if code, _, errs := p.run(t.Context(), "", "tke", "cryptounit-mk-rotate"); code != exitUsage || !strings.Contains(errs, "give --yes") {
+	if code, _, errs := p.run(t.Context(), "", "tke", "cryptounit-mk-rotate"); code != command.ExitUsage || !strings.Contains(errs, "give --yes") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
@@ -191,7 +193,7 @@ func TestSignaturesForPartsAreCollectedInFiles(t *testing.T) {
 		p.must("", "tke", "order", "submit", path)
 	}
 	load := file("load.order")
-	if code, _, errs := p.run(t.Context(), "", "tke", "cryptounit-mk-load", "--mk", "1 2", "--order", load, "--yes"); code != exitUsage || !strings.Contains(errs, "--order goes with --parts") {
+	if code, _, errs := p.run(t.Context(), "", "tke", "cryptounit-mk-load", "--mk", "1 2", "--order", load, "--yes"); code != command.ExitUsage || !strings.Contains(errs, "--order goes with --parts") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	p.must("", "tke", "cryptounit-mk-load", "--parts", "2", "--order", load, "--yes")
@@ -243,11 +245,11 @@ func (p *fakeParts) interrupted(shows, typed string, args ...string) {
 	var errs strings.Builder
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, append([]string{"tumbler"}, args...), Streams{in, writer, &errs, p.getenv})
+		ended <- run(ctx, append([]string{"tumbler"}, args...), command.Streams{In: in, Out: writer, Err: &errs, Env: p.getenv})
 	}()
 	shown.wait(p.t, shows)
 	interrupt()
-	if code := <-ended; code != exitFailed || !strings.Contains(errs.String(), "interrupted") {
+	if code := <-ended; code != command.ExitFailed || !strings.Contains(errs.String(), "interrupted") {
 		p.t.Errorf("tumbler %s: exit code %d: %s", strings.Join(args, " "), code, errs.String())
 	}
 }
@@ -294,7 +296,7 @@ func TestASignalAtAPromptLeavesNothingSigned(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := tc.made(t)
-			p.env[envSigKeyPassword], p.env["TUMBLER_KEYPART_PASSWORD"] = "", ""
+			p.env[signing.EnvSigKeyPassword], p.env["TUMBLER_KEYPART_PASSWORD"] = "", ""
 			orders, approvals, registers := len(p.orders), len(p.approved), p.units[1].registers
 			for shows, typed := range tc.stops {
 				p.interrupted(shows, typed, tc.args...)
@@ -341,7 +343,7 @@ func TestASignalBetweenTwoPartsLeavesWhatWasTaken(t *testing.T) {
 		return value
 	}
 	args := []string{"tke", "cryptounit-mk-load", "--mk", "1 2", "--yes"}
-	if code, _, errs := p.run(ctx, "", args...); code != exitFailed || !strings.Contains(errs, "interrupted: what crypto units have taken stays there, and the same command goes on") {
+	if code, _, errs := p.run(ctx, "", args...); code != command.ExitFailed || !strings.Contains(errs, "interrupted: what crypto units have taken stays there, and the same command goes on") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	p.mu.Lock()
@@ -365,7 +367,7 @@ func TestASignalAfterASignatureLetsTheClusterGoOn(t *testing.T) {
 	p.mu.Lock()
 	p.advance()
 	p.mu.Unlock()
-	if out := p.must("", commit...); len(p.approved) != 1 || !strings.Contains(out, saidCommitted) {
+	if out := p.must("", commit...); len(p.approved) != 1 || !strings.Contains(out, "The new master key register has been committed in the selected crypto units.") {
 		t.Errorf("%+v: %s", p.approved, out)
 	}
 	rotate := []string{"tke", "cryptounit-mk-rotate", "--yes"}
@@ -390,7 +392,7 @@ func (p *fakeParts) signalAfter(approvals int, args ...string) {
 		}
 	}
 	p.mu.Unlock()
-	if code, _, errs := p.run(ctx, "", args...); code != exitFailed || !strings.Contains(errs, "interrupted: the order was accepted, and is carried out without this command") {
+	if code, _, errs := p.run(ctx, "", args...); code != command.ExitFailed || !strings.Contains(errs, "interrupted: the order was accepted, and is carried out without this command") {
 		p.t.Errorf("exit code %d: %s", code, errs)
 	}
 }

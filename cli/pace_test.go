@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
 )
 
 func TestAskingForAPace(t *testing.T) {
@@ -37,7 +38,7 @@ func TestAskingForAPace(t *testing.T) {
 		t.Errorf("asked for %+v", asked)
 	}
 	for _, args := range [][]string{{"throttle"}, {"throttle", "fast"}, {"throttle", "-1"}, {"throttle", "1", "2"}, {"pause", "now"}} {
-		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "rotation"}, args...)...); code != exitUsage || errs == "" {
+		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "rotation"}, args...)...); code != command.ExitUsage || errs == "" {
 			t.Errorf("%v: exit code %d, %s", args, code, errs)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"tumbler/api/client"
+	"tumbler/cli/tke/ceremony"
+	"tumbler/cli/tke/signing"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -25,11 +27,11 @@ func (f *fakeCluster) evidenceByParts(kind order.Kind, suite order.Suite, parts 
 	if kind == order.Init {
 		c.CurrentPattern = ""
 	}
-	o, err := draft(kind, c, time.Now())
+	o, err := ceremony.Draft(kind, c, time.Now())
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	list, err := administrators(c)
+	list, err := ceremony.Administrators(c)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -81,11 +83,11 @@ func (f *fakeCluster) approveIn(e *order.Evidence, step order.Step, pattern mast
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	var keys []signatureKey
+	var keys []signing.SignatureKey
 	for _, n := range keyNums {
 		keys = append(keys, f.key(n))
 	}
-	der, err := signedApproval(order.Approval{Step: step, Cluster: o.Cluster, Incarnation: o.Incarnation, Order: e.Order.Digest(), Pattern: pattern}, keys)
+	der, err := ceremony.SignedApproval(order.Approval{Step: step, Cluster: o.Cluster, Incarnation: o.Incarnation, Order: e.Order.Digest(), Pattern: pattern}, keys)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -171,7 +172,7 @@ func TestAReceiptThatLiesIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			code, _, errs := f.run(t.Context(), "", "tke", "rotation", "receipt", "--verify", path)
-			if code != exitFailed || !strings.Contains(errs, tc.says) {
+			if code != command.ExitFailed || !strings.Contains(errs, tc.says) {
 				t.Errorf("exit code %d does not say %q: %s", code, tc.says, errs)
 			}
 		})
@@ -185,7 +186,7 @@ func TestOnlyTheNamedAdministratorsAreTrusted(t *testing.T) {
 	forger.mustInit()
 	path := forger.write(forger.evidence()) // consistent in itself
 	code, _, errs := honest.run(t.Context(), "", "tke", "rotation", "receipt", "--verify", path)
-	if code != exitFailed || !strings.Contains(errs, "not valid") {
+	if code != command.ExitFailed || !strings.Contains(errs, "not valid") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	id, err := order.ParseID(instance)
@@ -194,7 +195,7 @@ func TestOnlyTheNamedAdministratorsAreTrusted(t *testing.T) {
 	}
 	honest.must("", "tke", "rotation", "receipt", "--verify", path, "--administrators", forger.folder().AdministratorsFile(id))
 	honest.env[workstation.Env] = ""
-	if code, _, errs := honest.run(t.Context(), "", "tke", "rotation", "receipt", "--verify", path); code != exitFailed || !strings.Contains(errs, "--administrators FILE") {
+	if code, _, errs := honest.run(t.Context(), "", "tke", "rotation", "receipt", "--verify", path); code != command.ExitFailed || !strings.Contains(errs, "--administrators FILE") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
@@ -220,20 +221,4 @@ func TestAReceiptIsPrintedAndWritten(t *testing.T) {
 			t.Error(out)
 		}
 	}
-}
-
-func FuzzReadReceipt(f *testing.F) {
-	f.Add([]byte("-----BEGIN TUMBLER RECEIPT-----\n\nMAMCAQE=\n-----END TUMBLER RECEIPT-----\n"))
-	f.Add([]byte{0x30, 0x03, 0x02, 0x01, 0x01})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "receipt")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if e, err := readReceipt(path); err == nil {
-			if record, err := e.Read(); err == nil {
-				_, _ = checkRecord(record)
-			}
-		}
-	})
 }

@@ -5,19 +5,21 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"tumbler/cli/command"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"tumbler": func() { os.Exit(Main(os.Args, Process())) },
+		"tumbler": func() { os.Exit(Main(os.Args, command.Process())) },
 		// as tumbler, with 0 for exit code 1 and 2 only: `! exec` takes any code but 0
-		"fails": func() { exitZeroFor(exitFailed) },
-		"wrong": func() { exitZeroFor(exitUsage) },
+		"fails": func() { exitZeroFor(command.ExitFailed) },
+		"wrong": func() { exitZeroFor(command.ExitUsage) },
 	})
 }
 
 func exitZeroFor(code int) {
-	if got := Main(append([]string{"tumbler"}, os.Args[1:]...), Process()); got != code {
+	if got := Main(append([]string{"tumbler"}, os.Args[1:]...), command.Process()); got != code {
 		_, _ = os.Stderr.WriteString("an unexpected exit code\n")
 		os.Exit(10 + got)
 	}

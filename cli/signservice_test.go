@@ -8,6 +8,7 @@ import (
 
 	"tumbler/api/client"
 	"tumbler/cli/signservice"
+	"tumbler/cli/tke/signing"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -49,7 +50,7 @@ func TestASigningServiceTakesThePlaceOfFiles(t *testing.T) {
 		u.registers = masterkey.Registers{Current: masterkey.CurrentValid, CurrentPattern: f.pattern, New: masterkey.NewEmpty}
 	}
 	f.rotation = client.RotationStatus{}
-	f.env[envSigKeyPassword+"_1"], f.env[envSigKeyPassword+"_3"] = "token-for-alice-1", "token-for-carol"
+	f.env[signing.EnvSigKeyPassword+"_1"], f.env[signing.EnvSigKeyPassword+"_3"] = "token-for-alice-1", "token-for-carol"
 	f.must("", "tke", "cryptounit-admin-add", "--administrator", "3")
 	if list := f.present(); len(list.List) != 3 || list.List[2].Name != "carol" {
 		t.Errorf("%+v", list)
@@ -66,7 +67,7 @@ func TestASigningServiceTakesThePlaceOfFiles(t *testing.T) {
 	f.fails("made and deleted in the signing service", "tke", "sigkey-add", "--name", "Dora")
 	f.fails("made and deleted in the signing service", "tke", "sigkey-rm", "--keynum", "1", "--yes")
 	f.fails("which lists 3", "tke", "sigkey-sel", "--keynum", "4")
-	f.env[envSigKeyPassword+"_1"] = "another"
+	f.env[signing.EnvSigKeyPassword+"_1"] = "another"
 	f.fails("refuses the token of key alice-1", "tke", "sigkey-sel", "--keynum", "1")
 	s.Stop()
 	f.fails("the signing service does not answer", "tke", "auto-mk-rotate", "--detach", "--keynum", "2,3")

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"tumbler/cli/command"
+	"tumbler/cli/tke/signing"
 	"tumbler/cli/workstation"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
@@ -42,7 +44,7 @@ func TestSignatureKeysOnSmartCards(t *testing.T) {
 	cards := softhsm.New(t, "alice", "bob")
 	f := newFakeCluster(t, 2, 1)
 	out := f.must("Alice A.\n"+softhsm.PIN+"\n", "tke", "sigkey-add", "--card", cards.URI("alice"))
-	f.env[envCardPIN] = softhsm.PIN
+	f.env[signing.EnvCardPIN] = softhsm.PIN
 	bob := "pkcs11:token=bob;object=Bob?module-path=" + cards.Module
 	out += f.must("", "tke", "sigkey-add", "--card", bob)
 	f.fails("has a signature key \"Bob\"", "tke", "sigkey-add", "--card", bob)
@@ -61,18 +63,18 @@ func TestSignatureKeysOnSmartCards(t *testing.T) {
 	f.fails(`has no signature key "Carol"`, "tke", "sigkey-sel", "--keynum", "2")
 	edit(t, folder, "2.sigkey", "object=Carol", "object=Bob")
 
-	f.env[envCardPIN] = "999999"
+	f.env[signing.EnvCardPIN] = "999999"
 	f.fails("the PIN is wrong", "tke", "sigkey-sel", "--keynum", "2")
 	code, _, errs := f.run(t.Context(), "", "tke", "sigkey-sel", "--keynum", "2")
-	if code != exitFailed || !strings.Contains(errs, "The last PIN for bob") {
+	if code != command.ExitFailed || !strings.Contains(errs, "The last PIN for bob") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
-	f.env[envCardPIN] = ""
+	f.env[signing.EnvCardPIN] = ""
 	pin := filepath.Join(t.TempDir(), "pin")
 	if err := os.WriteFile(pin, []byte(softhsm.PIN+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := f.run(t.Context(), "", "tke", "sigkey-add", "--name", "Bob the Second", "--card", cards.URI("bob")+"&pin-source=file:"+pin); code != exitDone {
+	if code, _, errs := f.run(t.Context(), "", "tke", "sigkey-add", "--name", "Bob the Second", "--card", cards.URI("bob")+"&pin-source=file:"+pin); code != command.ExitDone {
 		t.Errorf("with the PIN in a file: exit code %d: %s", code, errs)
 	}
 	cards.Remove("bob")
@@ -80,7 +82,7 @@ func TestSignatureKeysOnSmartCards(t *testing.T) {
 	for _, wrong := range [][]string{
 		{"--card", bob + "&pin-value=" + softhsm.PIN}, {"--card", "alice"}, {"--card", "pkcs11:token=alice"}, {"--card", bob, "--name", "Robert"}, {"--existing", "--name", "Bob"},
 	} {
-		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "sigkey-add"}, wrong...)...); code != exitUsage || strings.Contains(errs, softhsm.PIN) {
+		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "sigkey-add"}, wrong...)...); code != command.ExitUsage || strings.Contains(errs, softhsm.PIN) {
 			t.Errorf("%v: exit code %d: %s", wrong, code, errs)
 		}
 	}
@@ -89,7 +91,7 @@ func TestSignatureKeysOnSmartCards(t *testing.T) {
 // mustAddCards gives the units administrators whose signature keys and key parts are on cards.
 func mustAddCards(p *fakeParts, cards *softhsm.Cards, names ...string) {
 	p.t.Helper()
-	p.env[envCardPIN] = softhsm.PIN
+	p.env[signing.EnvCardPIN] = softhsm.PIN
 	list := &order.Administrators{Signature: uint32(len(names)), Revocation: 1}
 	for _, name := range names {
 		p.must("", "tke", "sigkey-add", "--name", name, "--card", cards.URI(name))
@@ -151,7 +153,7 @@ func TestSmartCardsAndFilesTogether(t *testing.T) {
 	p := playParts(newFakeCluster(t, 2, 1))
 	p.mustInstall(1, "Bob", "Carol")
 	p.mustAddParts(7)
-	p.env[envCardPIN] = softhsm.PIN
+	p.env[signing.EnvCardPIN] = softhsm.PIN
 	p.must("", "tke", "mk-add", "--random", "--description", "on a card", "--card", cards.URI("alice"))
 	p.fails(`"on a card" cannot be sealed by hpke`, "", "tke", "cryptounit-mk-load", "--mk", "1 2", "--yes", "--suite", "hpke")
 	out := p.must("", "tke", "cryptounit-mk-load", "--mk", "2 1", "--yes", "--suite", "rsa-4096-oaep", "--output", "json")
@@ -164,7 +166,7 @@ func TestSmartCardsAndFilesTogether(t *testing.T) {
 	p.must("", "tke", "cryptounit-mk-load", "--parts", "2", "--part", "1", "--mk", "1", "--yes")
 	p.fails(`"on a card" cannot be sealed by hpke, as its order has it, but by ecdh-p521-aes-kw, rsa-4096-oaep`, "",
 		"tke", "cryptounit-mk-load", "--part", "2", "--mk", "2", "--yes")
-	if code, _, errs := p.run(t.Context(), "", "tke", "cryptounit-mk-load", "--mk", "1 2", "--suite", "rot13"); code == exitDone {
+	if code, _, errs := p.run(t.Context(), "", "tke", "cryptounit-mk-load", "--mk", "1 2", "--suite", "rot13"); code == command.ExitDone {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
@@ -172,13 +174,13 @@ func TestSmartCardsAndFilesTogether(t *testing.T) {
 func TestKeyPartsOnSmartCardsAreCheckedAgainstTheirFiles(t *testing.T) {
 	cards := softhsm.New(t, "alice", "bob")
 	f := newFakeCluster(t, 2, 1)
-	f.env[envCardPIN] = softhsm.PIN
+	f.env[signing.EnvCardPIN] = softhsm.PIN
 	uri := "pkcs11:token=alice;object=first?module-path=" + cards.Module
 	f.must("", "tke", "mk-add", "--random", "--card", uri)
 	f.fails(`has a key part "first"`, "tke", "mk-add", "--random", "--card", uri)
 	f.fails("is this key part already", "tke", "mk-add", "--random", "--card", uri, "--existing")
 	f.fails("no key part \"second\"", "tke", "mk-add", "--random", "--card", cards.URI("bob"), "--description", "second", "--existing")
-	if code, _, errs := f.run(t.Context(), "", "tke", "mk-add", "--value", "--card", uri); code != exitUsage {
+	if code, _, errs := f.run(t.Context(), "", "tke", "mk-add", "--value", "--card", uri); code != command.ExitUsage {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	if out := f.must("", "tke", "mk-rm", "--keynum", "1", "--yes"); !strings.Contains(out, "stays on the smart card") {

@@ -12,6 +12,7 @@ import (
 
 	"tumbler/api/client"
 	"tumbler/archive"
+	"tumbler/cli/command"
 )
 
 // archived is an archive as a node sends it.
@@ -51,24 +52,24 @@ func TestAnArchiveIsSaved(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "archive")
 	code, out, errs := f.run(t.Context(), "", "cluster", "snapshot", "save", "--unit", "4", path)
-	if code != exitDone || asked != "unit=4" {
+	if code != command.ExitDone || asked != "unit=4" {
 		t.Fatal(code, asked, errs)
 	}
 	golden(t, "cluster-snapshot.txt", strings.ReplaceAll(out, dir, "DIR"))
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, archived(t, true)) {
 		t.Error("another file was written", err)
 	}
-	if code, shown, errs := f.run(t.Context(), "", "cluster", "snapshot", "show", path); code != exitDone || !strings.HasPrefix(shown, out) || !strings.Contains(shown, "4 (recovery), with 0 retired keys") {
+	if code, shown, errs := f.run(t.Context(), "", "cluster", "snapshot", "show", path); code != command.ExitDone || !strings.HasPrefix(shown, out) || !strings.Contains(shown, "4 (recovery), with 0 retired keys") {
 		t.Error(code, shown, errs)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
 	}
-	if code, _, errs := f.run(t.Context(), "", "cluster", "snapshot", "save", path); code != exitFailed || !strings.Contains(errs, "exists already") {
+	if code, _, errs := f.run(t.Context(), "", "cluster", "snapshot", "save", path); code != command.ExitFailed || !strings.Contains(errs, "exists already") {
 		t.Error(code, errs)
 	}
 	unit = false
-	if code, out, errs := f.run(t.Context(), "", "cluster", "snapshot", "save", path+"2"); code != exitDone || !strings.Contains(out, "holds no crypto unit's file") || asked != "" {
+	if code, out, errs := f.run(t.Context(), "", "cluster", "snapshot", "save", path+"2"); code != command.ExitDone || !strings.Contains(out, "holds no crypto unit's file") || asked != "" {
 		t.Error(code, out, errs)
 	}
 }
@@ -93,7 +94,7 @@ func TestWhatIsNoWholeArchiveIsNotKept(t *testing.T) {
 			f.sends(&asked, tc.file, tc.size)
 			dir := t.TempDir()
 			code, _, errs := f.run(t.Context(), "", "cluster", "snapshot", "save", "--unit", "4", filepath.Join(dir, "archive"))
-			if code != exitFailed || !strings.Contains(errs, tc.says) {
+			if code != command.ExitFailed || !strings.Contains(errs, tc.says) {
 				t.Error(code, errs)
 			}
 			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	urfave "github.com/urfave/cli/v2"
+
+	"tumbler/cli/command"
+	"tumbler/cli/tke"
 )
 
 // TestEveryCommandTeaches: each says what it does with an example that is itself, takes --output json, and has a line for each flag.
@@ -23,8 +26,8 @@ func TestEveryCommandTeaches(t *testing.T) {
 			if c.Usage == "" || !strings.Contains(c.Description, "Example") || !strings.Contains(c.Description, name) {
 				t.Errorf("`%s` has no usage, or no example of itself: %q", name, c.Description)
 			}
-			if !slices.ContainsFunc(c.Flags, func(f urfave.Flag) bool { return slices.Contains(f.Names(), flagOutput) }) {
-				t.Errorf("`%s` takes no --%s", name, flagOutput)
+			if !slices.ContainsFunc(c.Flags, func(f urfave.Flag) bool { return slices.Contains(f.Names(), command.FlagOutput) }) {
+				t.Errorf("`%s` takes no --%s", name, command.FlagOutput)
 			}
 			for _, f := range c.Flags {
 				documented, ok := f.(urfave.DocGenerationFlag)
@@ -34,7 +37,7 @@ func TestEveryCommandTeaches(t *testing.T) {
 			}
 		}
 	}
-	look("tumbler tke", tkeCommands(Streams{}).Subcommands)
+	look("tumbler tke", tke.Command(command.Streams{}).Subcommands)
 	if commands < 40 {
 		t.Errorf("only %d commands were looked at", commands)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
 )
 
 func TestASignalEndsAQuestion(t *testing.T) {
@@ -30,11 +31,11 @@ func TestASignalEndsAQuestion(t *testing.T) {
 	var errs strings.Builder
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"tumbler", "tke", "sigkey-add", "--name", "Alice"}, Streams{r, outputWriter, &errs, f.getenv})
+		ended <- run(ctx, []string{"tumbler", "tke", "sigkey-add", "--name", "Alice"}, command.Streams{In: r, Out: outputWriter, Err: &errs, Env: f.getenv})
 	}()
 	screen.wait(t, "Enter a password")
 	interrupt()
-	if code := <-ended; code != exitFailed || !strings.Contains(errs.String(), "interrupted at a question") {
+	if code := <-ended; code != command.ExitFailed || !strings.Contains(errs.String(), "interrupted at a question") {
 		t.Errorf("exit code %d: %s", code, errs.String())
 	}
 }
@@ -49,7 +50,7 @@ func TestAPasswordIsNotShownAndTheEchoComesBack(t *testing.T) {
 	screen := newScreen(master)
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(t.Context(), []string{"tumbler", "tke", "sigkey-add"}, Streams{tty, tty, tty, f.getenv})
+		ended <- run(t.Context(), []string{"tumbler", "tke", "sigkey-add"}, command.Streams{In: tty, Out: tty, Err: tty, Env: f.getenv})
 	}()
 	screen.wait(t, "Enter an administrator name")
 	typed := func(text string) {
@@ -63,7 +64,7 @@ func TestAPasswordIsNotShownAndTheEchoComesBack(t *testing.T) {
 	screen.wait(t, "Re-enter .*\r\n> ")
 	typed("alice-secret\n")
 	screen.wait(t, "A signature key was created")
-	if code := <-ended; code != exitDone {
+	if code := <-ended; code != command.ExitDone {
 		t.Errorf("exit code %d", code)
 	}
 	if strings.Contains(screen.shown(), "alice-secret") {
@@ -76,11 +77,11 @@ func TestAPasswordIsNotShownAndTheEchoComesBack(t *testing.T) {
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	go func() {
-		ended <- run(ctx, []string{"tumbler", "tke", "sigkey-add", "--name", "Bob"}, Streams{tty, tty, tty, f.getenv})
+		ended <- run(ctx, []string{"tumbler", "tke", "sigkey-add", "--name", "Bob"}, command.Streams{In: tty, Out: tty, Err: tty, Env: f.getenv})
 	}()
 	screen.wait(t, "(?s)created.*Enter a password .*\r\n> ")
 	interrupt()
-	if code := <-ended; code != exitFailed {
+	if code := <-ended; code != command.ExitFailed {
 		t.Errorf("exit code %d", code)
 	}
 	after, err := term.GetState(int(tty.Fd()))
@@ -113,11 +114,11 @@ func TestALineMovesWhileTheEndIsNotKnown(t *testing.T) {
 	t.Cleanup(stop) // before the server closes, which waits for its calls
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"tumbler", "tke", "auto-mk-rotate", "--dry-run"}, Streams{strings.NewReader(""), tty, tty, f.getenv})
+		ended <- run(ctx, []string{"tumbler", "tke", "auto-mk-rotate", "--dry-run"}, command.Streams{In: strings.NewReader(""), Out: tty, Err: tty, Env: f.getenv})
 	}()
 	screen.wait(t, `(?s)Opening every key.*1s.*2s`)
 	close(answer)
-	if code := <-ended; code != exitDone {
+	if code := <-ended; code != command.ExitDone {
 		t.Errorf("exit code %d", code)
 	}
 }

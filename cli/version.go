@@ -8,6 +8,7 @@ import (
 
 	urfave "github.com/urfave/cli/v2"
 
+	"tumbler/cli/command"
 	"tumbler/node"
 )
 
@@ -33,21 +34,21 @@ func thisBuild() build {
 	return b
 }
 
-func versionCommand(s Streams) *urfave.Command {
+func versionCommand(s command.Streams) *urfave.Command {
 	return &urfave.Command{
 		Name:        "version",
 		Usage:       "show the version of this program",
 		Description: "Example:\n   tumbler version --output json",
-		Flags:       outputFlags(),
-		Action: action(s, func(_ context.Context, i *invocation) error {
-			if _, err := i.arguments(); err != nil {
+		Flags:       command.OutputFlags(),
+		Action: command.Action(s, func(_ context.Context, i *command.Invocation) error {
+			if _, err := i.Arguments(); err != nil {
 				return err
 			}
 			b := thisBuild()
-			return i.result(b, func(w io.Writer) {
-				line(w, "tumbler %s (%s, %s)", b.Version, b.Go, b.Platform)
+			return i.Result(b, func(w io.Writer) {
+				command.Line(w, "tumbler %s (%s, %s)", b.Version, b.Go, b.Platform)
 				if b.Revision != "" {
-					line(w, "revision %s", b.Revision)
+					command.Line(w, "revision %s", b.Revision)
 				}
 			})
 		}),

@@ -13,6 +13,7 @@ import (
 	"github.com/creack/pty"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
 )
 
 // rotating gives the status of a rotation of 1,000 keys.
@@ -74,7 +75,7 @@ func TestWatchPrintsPlainLinesWhereThereIsNoTerminal(t *testing.T) {
 		rotating(5, client.StateRewrapping, 310, 20), rotating(6, client.StateRewrapping, 320, 30), rotating(7, client.StateVerifying, 1000, 700),
 		rotating(8, client.StateActivating, 1000, 1000), rotating(9, client.StateComplete, 1000, 1000)), rotating(1, client.StatePreparing, 0, 0))
 	code, out, errs := f.run(t.Context(), "", "tke", "rotation", "watch")
-	if code != exitDone || errs != "" {
+	if code != command.ExitDone || errs != "" {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	golden(t, "watch.txt", out)
@@ -96,7 +97,7 @@ func TestABarMovesOnATerminal(t *testing.T) {
 	f.env["TERM"] = "xterm"
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(t.Context(), []string{"tumbler", "tke", "rotation", "watch"}, Streams{strings.NewReader(""), tty, tty, f.getenv})
+		ended <- run(t.Context(), []string{"tumbler", "tke", "rotation", "watch"}, command.Streams{In: strings.NewReader(""), Out: tty, Err: tty, Env: f.getenv})
 	}()
 	// Each status comes only after the one before it was seen: so the bar is seen to move.
 	screen.wait(t, `Rewrapped +10 % .* 100 of 1,000 keys`)
@@ -108,8 +109,8 @@ func TestABarMovesOnATerminal(t *testing.T) {
 	next <- rotating(4, client.StateVerifying, 1000, 600)
 	screen.wait(t, `Verified +60 % `)
 	next <- rotating(5, client.StateComplete, 1000, 1000)
-	screen.wait(t, saidComplete)
-	if code := <-ended; code != exitDone {
+	screen.wait(t, "Master key rotation successful.")
+	if code := <-ended; code != command.ExitDone {
 		t.Errorf("exit code %d", code)
 	}
 	_ = tty.Close()
@@ -127,11 +128,11 @@ func TestInterruptedWatchLeavesTheRotationGoing(t *testing.T) {
 	var errs strings.Builder
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"tumbler", "tke", "rotation", "watch"}, Streams{strings.NewReader(""), w, &errs, f.getenv})
+		ended <- run(ctx, []string{"tumbler", "tke", "rotation", "watch"}, command.Streams{In: strings.NewReader(""), Out: w, Err: &errs, Env: f.getenv})
 	}()
 	screen.wait(t, "Rewrapping key storage")
 	interrupt()
-	if code := <-ended; code != exitFailed {
+	if code := <-ended; code != command.ExitFailed {
 		t.Errorf("exit code %d", code)
 	}
 	_ = w.Close()
@@ -157,10 +158,10 @@ func TestWatchWaitsWhileNoNodeCanAnswer(t *testing.T) {
 		return rotating(2, client.StateComplete, 1000, 1000)
 	})
 	code, out, errs := f.run(t.Context(), "", "tke", "rotation", "watch")
-	if code != exitDone || errs != "" {
+	if code != command.ExitDone || errs != "" {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
-	for _, says := range []string{"The cluster does not answer at the moment (", "The cluster answers again.", saidComplete} {
+	for _, says := range []string{"The cluster does not answer at the moment (", "The cluster answers again.", "Master key rotation successful."} {
 		if strings.Count(out, says) != 1 {
 			t.Errorf("%q is not said once in:\n%s", says, out)
 		}
@@ -178,10 +179,10 @@ func TestWhatARotationCameTo(t *testing.T) {
 		status client.RotationStatus
 		code   int
 	}{
-		"blocked":   {blocked, exitFailed},
-		"held":      {held, exitDone},
-		"fenced":    {fenced, exitDone},
-		"cancelled": {rotating(1, client.StateCancelled, 100, 0), exitFailed},
+		"blocked":   {blocked, command.ExitFailed},
+		"held":      {held, command.ExitDone},
+		"fenced":    {fenced, command.ExitDone},
+		"cancelled": {rotating(1, client.StateCancelled, 100, 0), command.ExitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeNode(t)
@@ -202,11 +203,11 @@ func TestRotationStatusForPeople(t *testing.T) {
 	status.Partitions = client.PartitionProgress{Total: 4, Written: 1}
 	f.play(nil, status)
 	code, out, errs := f.run(t.Context(), "", "tke", "rotation", "status")
-	if code != exitDone || errs != "" {
+	if code != command.ExitDone || errs != "" {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 	golden(t, "rotation-status.txt", out)
-	if code, out, _ := f.run(t.Context(), "", "--output=json", "tke", "rotation", "status"); code != exitDone || !strings.Contains(out, `"state": "rewrapping"`) {
+	if code, out, _ := f.run(t.Context(), "", "--output=json", "tke", "rotation", "status"); code != command.ExitDone || !strings.Contains(out, `"state": "rewrapping"`) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 }

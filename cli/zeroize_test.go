@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"tumbler/api/client"
+	"tumbler/cli/command"
+	"tumbler/cli/tke/ceremony"
 	"tumbler/cryptounit/masterkey"
 	"tumbler/cryptounit/order"
 )
@@ -63,10 +65,10 @@ func TestZeroizeMakesANewUnit(t *testing.T) {
 	if f.units[2].identity() == former || !strings.Contains(out, f.units[2].identity().String()) {
 		t.Errorf("the unit is the former, or its fingerprint is not shown:\n%s", out)
 	}
-	var shown struct{ Units []zeroizedUnit }
+	var shown struct{ Units []ceremony.ZeroizedUnit }
 	was := f.units[1].identity().String()
 	if err := json.Unmarshal([]byte(f.must("", "tke", "cryptounit-zeroize", "--units", "2", "--yes", "--output", "json")), &shown); err != nil ||
-		len(shown.Units) != 1 || shown.Units[0] != (zeroizedUnit{2, was, f.units[1].identity().String()}) {
+		len(shown.Units) != 1 || shown.Units[0] != (ceremony.ZeroizedUnit{Number: 2, Former: was, Identity: f.units[1].identity().String()}) {
 		t.Errorf("%+v, %v", shown, err)
 	}
 	for says, args := range map[string][]string{
@@ -77,7 +79,7 @@ func TestZeroizeMakesANewUnit(t *testing.T) {
 		"--destroy-master-key":                    {"--units", "1", "--yes"},
 		"this workstation knows it as " + was[:8]: {"--units", "2", "--yes"},
 	} {
-		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "cryptounit-zeroize"}, args...)...); code == exitDone || !strings.Contains(errs, says) {
+		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "cryptounit-zeroize"}, args...)...); code == command.ExitDone || !strings.Contains(errs, says) {
 			t.Errorf("exit code %d does not say %q: %s", code, says, errs)
 		}
 	}

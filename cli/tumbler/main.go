@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"tumbler/cli"
+	"tumbler/cli/command"
 )
 
-func main() { os.Exit(cli.Main(os.Args, cli.Process())) }
+func main() { os.Exit(cli.Main(os.Args, command.Process())) }

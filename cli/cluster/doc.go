@@ -1,0 +1,2 @@
+// Package cluster is the commands about members, status, tokens, logs and snapshots of a cluster.
+package cluster

@@ -1,0 +1,2 @@
+// Package node is the commands that run a node, and that make the certificates it needs.
+package node
