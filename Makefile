@@ -83,9 +83,9 @@ chaos: deps ## kill, stop and cut off nodes under load until KILLS=200 have died
 	@CGO_ENABLED=0 go build $(TAGS) -o bin/chaos ./tests/chaos
 	@bin/chaos -kills $(KILLS) -seed $(SEED) -only "$(ONLY)"
 
-leak-test: build ## search the disks, connections and memory of a whole demo for planted keys (SEALING=off must fail)
+leak-test: deps build cards ## search the disks, connections and memory of a whole demo for planted keys (SEALING=off must fail)
 	@$(RELEASE) go test $(TAGS) -count=1 -timeout 10m -v ./tests/leak -run '^TestNoKeyIsFound$$' \
-		-args -sealing=$(SEALING) -released=$(CURDIR)/bin/tumbler
+		-args -sealing=$(SEALING) -released=$(CURDIR)/bin/tumbler -cards=$(CURDIR)/bin/tumbler-cards
 
 leak-proof: ## see that search find keys everywhere on a build that seals and erases nothing
 	@bash scripts/leak-proof.sh

@@ -76,14 +76,14 @@ func (c *content) openSealed(suite order.Suite, sealed, info []byte) ([]byte, er
 			return nil, err
 		}
 		defer erase(private)
-		return importer.OpenRSA(private, sealed)
+		return openRSA(private, sealed)
 	case order.SuiteECDH:
 		private, _, err := importer.ECDHFromSeed(seed)
 		if err != nil {
 			return nil, err
 		}
 		defer erase(private)
-		return importer.OpenECDH(private, sealed)
+		return openECDH(private, sealed)
 	}
 	return nil, refuse(ErrImporterKey, "suite %v is unknown", suite)
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+
+	"tumbler/cryptounit/importer"
 )
 
 // What the leak test takes away, to see what its search finds then: sealing_off.go.
@@ -35,6 +37,11 @@ func sealHPKE(key hpke.PublicKey, info, value []byte) ([]byte, error) {
 func openHPKE(key hpke.PrivateKey, info, ciphertext []byte) ([]byte, error) {
 	return hpke.Open(key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, ciphertext)
 }
+
+// openRSA and openECDH open what a smart card wrapped.
+func openRSA(private, wrapped []byte) ([]byte, error) { return importer.OpenRSA(private, wrapped) }
+
+func openECDH(private, wrapped []byte) ([]byte, error) { return importer.OpenECDH(private, wrapped) }
 
 // madvDontDump is MADV_DONTDUMP of Linux.
 const madvDontDump = 16

@@ -42,6 +42,11 @@ func (c *token) SealPart(label string, suite order.Suite, public []byte) ([]byte
 	if err != nil {
 		return nil, err
 	}
+	return c.seal(part, suite, public)
+}
+
+// wrap has the card wrap a part to an importer key.
+func (c *token) wrap(part pkcs11.ObjectHandle, suite order.Suite, public []byte) ([]byte, error) {
 	if suite == order.SuiteRSA {
 		return c.sealRSA(part, public)
 	}

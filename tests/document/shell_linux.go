@@ -56,7 +56,7 @@ func NewShell(t *testing.T, units int, programs map[string]string) *Shell {
 	}
 	bash := exec.Command("bash")
 	bash.Dir = s.dir
-	bash.Env = append(os.Environ(), "TUMBLER_DEV_PORT="+strconv.Itoa(base), "TUMBLER_AGE_WORK_FACTOR=10", "GORACE=atexit_sleep_ms=0")
+	bash.Env = append(os.Environ(), "TUMBLER_DEV_PORT="+strconv.Itoa(base), "TUMBLER_AGE_WORK_FACTOR=10")
 	in, err := bash.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func stage(t *testing.T, c *harness.Cluster, name string, watched ...func()) {
 	t.Helper()
 	began := time.Now()
 	driver := exec.CommandContext(t.Context(), "python3", "-B", "ceremony.py", name)
-	driver.Env = append(append(os.Environ(), c.Environment()...), "TUMBLER_BINARY="+c.Binary(), "TERM=xterm", "GORACE=atexit_sleep_ms=0")
+	driver.Env = append(append(os.Environ(), c.Environment()...), "TUMBLER_BINARY="+c.Binary(), "TERM=xterm")
 	var problem strings.Builder
 	driver.Stderr = &problem
 	said, err := driver.StdoutPipe()

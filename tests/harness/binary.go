@@ -18,6 +18,11 @@ func Main(m *testing.M) int {
 	if os.Getenv(binaryEnv) != "" {
 		return m.Run()
 	}
+	// Every command would sleep for a second under the race detector before it ends.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+		fmt.Fprintln(os.Stderr, "harness:", err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "tumbler-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "harness:", err)

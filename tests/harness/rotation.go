@@ -168,7 +168,7 @@ func (c *Cluster) MustVerify() string {
 		c.t.Fatal(err)
 	}
 	audit := exec.CommandContext(c.t.Context(), c.binary, "tke", "rotation", "receipt", "--verify", receipt, "--administrators", list)
-	audit.Env, audit.Dir = []string{"PATH=" + os.Getenv("PATH")}, dir
+	audit.Env, audit.Dir = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}, dir
 	out, err := audit.CombinedOutput()
 	if err != nil {
 		c.t.Fatalf("the receipt does not verify: %v\n%s", err, out)

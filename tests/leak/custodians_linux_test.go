@@ -24,15 +24,18 @@ import (
 type custodians struct {
 	sigPassword, partPassword string
 	temporary                 string    // TMPDIR of every process
-	secrets                   []pattern // key parts, their master key, signature keys, passwords
+	secrets                   []pattern // key parts, their master key, signature keys, passwords, the PIN of cards
 	partPatterns              []pattern // verification patterns of key parts, which are for their custodians alone
+	cards                     *cards
 	arguments                 func() []byte
 }
 
 // newCustodians have passwords that a search knows. From here on processes keep temporary files in a folder of the test.
-func newCustodians(t *testing.T) *custodians {
+func newCustodians(t *testing.T, tags string) *custodians {
 	t.Helper()
-	p := &custodians{sigPassword: rand.Text(), partPassword: rand.Text(), temporary: t.TempDir(), arguments: watchArguments(t)}
+	p := &custodians{sigPassword: rand.Text(), partPassword: rand.Text(), temporary: t.TempDir()}
+	p.newCards(t, tags, rand.Text())
+	p.arguments = watchArguments(t) // where cards are made their PINs are arguments
 	p.know("password of signature keys", []byte(p.sigPassword))
 	p.know("password of key parts", []byte(p.partPassword))
 	t.Setenv("TMPDIR", p.temporary)
@@ -151,8 +154,8 @@ func (p *custodians) places(r *rehearsal, replies *place) []*place {
 	r.t.Helper()
 	s := r.searcher()
 	var list []*place
-	for name, path := range map[string]string{"the workstation's folder": r.Folder(), "temporary files": p.temporary} {
-		found, err := s.files(name, filepath.Dir(path), path)
+	for name, paths := range map[string][]string{"the workstation's folder": {r.Folder(), p.cards.Dir}, "temporary files": {p.temporary}} {
+		found, err := s.files(name, filepath.Dir(paths[0]), paths...)
 		if err != nil {
 			r.t.Fatal(err)
 		}

@@ -10,8 +10,9 @@ import (
 )
 
 var (
-	sealing  = flag.String("sealing", "", "on: search a demo for planted keys; off: the same on a build that seals and erases nothing")
-	released = flag.String("released", "", "the released program, which must hold nothing of the test builds")
+	sealing   = flag.String("sealing", "", "on: search a demo for planted keys; off: the same on a build that seals and erases nothing")
+	released  = flag.String("released", "", "the released program, which must hold nothing of the test builds")
+	withCards = flag.String("cards", "", "the released program with smart cards, the same, which custodians with cards run")
 )
 
 // The build tags of the programs that are searched.
@@ -26,8 +27,8 @@ func search(t *testing.T, tags string) (places []*place) {
 	t.Helper()
 	passed := t.Run("Demo", func(t *testing.T) {
 		binary := build(t, tags, "./cli/tumbler")
-		if *released != "" {
-			plantsNothing(t, *released, binary)
+		for _, program := range []string{*released, *withCards} {
+			plantsNothing(t, program, binary)
 		}
 		r := rehearse(t, rand.Text(), tags, binary)
 		places = r.places(t)
@@ -42,7 +43,7 @@ func search(t *testing.T, tags string) (places []*place) {
 		t.FailNow()
 	}
 	for _, p := range places {
-		fmt.Printf("%-28s %14s bytes searched   found %d\n", p.name, grouped(p.bytes), p.found)
+		fmt.Printf("%-30s %14s bytes searched   found %d\n", p.name, grouped(p.bytes), p.found)
 		for _, f := range p.by {
 			fmt.Printf("    found %d halves: %s, the first in %s\n", f.count, f.what, f.first)
 		}

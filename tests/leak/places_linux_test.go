@@ -40,7 +40,7 @@ func (r *rehearsal) places(t *testing.T) []*place {
 			t.Errorf("%s: there is nothing to search", p.name)
 		}
 	}
-	return list
+	return append(list, cardPlaces(list)...)
 }
 
 // files searches a file, or a folder's files, of every node.

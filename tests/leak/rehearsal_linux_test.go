@@ -34,17 +34,17 @@ type rehearsal struct {
 	excluded *place
 }
 
-// build makes a program with some tags, as released ones are made in all else.
-func build(t *testing.T, tags, program string) string {
+// build makes a program with some tags, as released ones are made in all that the environment does not say otherwise.
+func build(t *testing.T, tags, program string, env ...string) string {
 	t.Helper()
 	module, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(t.TempDir(), filepath.Base(program))
-	command := exec.Command("go", "build", "-tags", "hashicorpmetrics"+tags, "-trimpath", "-o", binary, program)
+	command := exec.Command("go", "build", "-tags", "hashicorpmetrics"+tags, "-o", binary, program)
 	command.Dir = filepath.Dir(strings.TrimSpace(string(module)))
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=runtimesecret", "GOFLAGS=-buildvcs=false")
+	command.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=runtimesecret", "GOFLAGS=-buildvcs=false -trimpath"), env...)
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)
 	}
@@ -61,7 +61,7 @@ func rehearse(t *testing.T, seed, tags, binary string) *rehearsal {
 	t.Setenv("TUMBLER_BINARY", binary)
 	t.Setenv("TUMBLER_PLANTED", seed)
 	t.Setenv("TUMBLER_TAPS", r.taps)
-	r.people = newCustodians(t)
+	r.people = newCustodians(t, tags)
 	if tags == unsealedTags {
 		plant := gossipPlant().halves(seed)
 		t.Setenv("TUMBLER_GOSSIP_PLANT", hex.EncodeToString(plant[0]))
@@ -80,6 +80,7 @@ func rehearse(t *testing.T, seed, tags, binary string) *rehearsal {
 	r.replace(3)
 	r.run("tke", "retired", "destroy", former, "--yes")
 	r.ceremony()
+	r.cardCeremony()
 
 	r.StartRotation("--hold")
 	r.WaitState(client.StateRewrapped)

@@ -31,13 +31,13 @@ func TestCurrentRegistersAreClearedAndRecovered(t *testing.T) {
 			log, err := c.Admin().Log(t.Context(), 0, 1000)
 			return slices.ContainsFunc(log.Entries, func(e client.LogEntry) bool { return e.Kind == "ClearCurrent" }), fmt.Sprint(err)
 		})
-		mustFail(t, c, fmt.Sprintf("crypto unit %d", victim), "tke", "auto-mk-rotate", "--detach") // nothing begins meanwhile
+		mustFail(t, c, fmt.Sprintf("crypto unit %d", victim), "tke", "auto-mk-rotate", "--detach", "--address", c.Node(1).Address()) // nothing begins meanwhile
 		c.Kill(victim)
 		release()
+		c.Start(victim)
 		if err := <-ended; err != nil {
 			t.Log("who asked for it heard:", err) // its node ended
 		}
-		c.Start(victim)
 		c.WaitFor("the register to be empty", func() (bool, string) {
 			state := currentRegister(t, c, victim)
 			return state.State == client.RegisterEmpty, fmt.Sprintf("%+v", state)

@@ -108,6 +108,23 @@ func (f *facts) close() {
 	f.views = nil
 }
 
+// blobsOf are those of an epoch that was the current one, to be noted.
+func (f *facts) blobsOf(epoch uint64) map[uint64][]byte {
+	if f.blobs[epoch] == nil {
+		f.blobs[epoch] = map[uint64][]byte{}
+	}
+	return f.blobs[epoch]
+}
+
+// held notes a pattern that a unit has in its new register, and gives how many there were under the order.
+func (f *facts) held(digest order.Digest, pattern masterkey.Pattern) int {
+	if f.patterns[digest] == nil {
+		f.patterns[digest] = map[masterkey.Pattern]bool{}
+	}
+	f.patterns[digest][pattern] = true
+	return len(f.patterns[digest])
+}
+
 func note[K comparable](of map[K]map[uint32]bool, k K, unit uint32) {
 	if of[k] == nil {
 		of[k] = map[uint32]bool{}
@@ -250,6 +267,24 @@ func (w *world) holder(pattern masterkey.Pattern) *cryptounit.Unit {
 		}
 	}
 	return nil
+}
+
+// takesPart: its unit is up as the order names it, not fenced, and has the newest of its files.
+func (n *node) takesPart(view *fsm.View, r fsm.Rotation) bool {
+	u, known := view.Unit(n.number)
+	named, is := view.Record().Order.Unit(n.number)
+	return n.process != nil && n.newest == nil && known && !u.IsFenced() && slices.Contains(r.Plan.Loads, n.number) && is && named.Identity == n.status.Identity
+}
+
+// differs: its replica is not what was agreed on, since its disk has another blob, or had one that was set aside.
+func (n *node) differs(view *fsm.View) bool {
+	for number, epoch := range n.damaged {
+		blob, err := view.Blob(epoch, number)
+		if n.world.facts.aside[number] || err == nil && !bytes.Equal(blob.Blob, n.world.facts.blobs[epoch][number]) {
+			return true
+		}
+	}
+	return false
 }
 
 // numbersOf are the blobs of an epoch.

@@ -82,13 +82,7 @@ func (w *world) stateHolds(before, view *fsm.View) error {
 // epochHolds: every live key has its blob in the current epoch, which opens under the master key of that epoch, equals what was
 // written, and never changes. Nothing else is there: what was purged and swept stays away.
 func (w *world) epochHolds(view *fsm.View, epoch uint64, expected map[uint64]version) error {
-	f, index := w.facts, view.Index()
-	known := f.blobs[epoch]
-	if known == nil {
-		known = map[uint64][]byte{}
-		f.blobs[epoch] = known
-	}
-	there := 0
+	known, index, there := w.facts.blobsOf(epoch), view.Index(), 0
 	err := view.Blobs(epoch, 0, w.keys.next, func(n uint64, blob []byte) (bool, error) {
 		v, live := expected[n]
 		if !live {
@@ -233,17 +227,11 @@ func (w *world) flipHolds(view *fsm.View, r fsm.Rotation, was fsm.Cluster) error
 // oldKeyIsGone: after `complete` the old key opens nothing in any unit that is not fenced.
 func (w *world) oldKeyIsGone(view *fsm.View, r fsm.Rotation) error {
 	for _, n := range w.nodes {
-		u, known := view.Unit(n.number)
-		if n.process == nil || n.newest != nil || !known || u.IsFenced() || !slices.Contains(r.Plan.Loads, n.number) {
+		if !n.takesPart(view, r) {
 			continue
 		}
-		status := n.status
-		named, is := view.Record().Order.Unit(n.number)
-		if !is || named.Identity != status.Identity {
-			continue
-		}
-		if status.Registers.CurrentPattern != masterkey.Pattern(r.To) {
-			return violated("after complete no unit holds the old key", "entry %d: unit %d holds %v", view.Index(), n.number, status.Registers)
+		if n.status.Registers.CurrentPattern != masterkey.Pattern(r.To) {
+			return violated("after complete no unit holds the old key", "entry %d: unit %d holds %v", view.Index(), n.number, n.status.Registers)
 		}
 		for epoch, blobs := range w.facts.blobs {
 			for number, blob := range blobs {
@@ -263,15 +251,7 @@ func (n *node) replicaHolds() error {
 		return err
 	}
 	defer view.Close()
-	for number, epoch := range n.damaged {
-		if n.world.facts.aside[number] {
-			return n.unitHolds(view) // what it had was set aside
-		}
-		if blob, err := view.Blob(epoch, number); err == nil && !bytes.Equal(blob.Blob, n.world.facts.blobs[epoch][number]) {
-			return n.unitHolds(view) // its disk has something else
-		}
-	}
-	if view.Index() < n.reached {
+	if n.differs(view) || view.Index() < n.reached {
 		return n.unitHolds(view)
 	}
 	is, err := view.Digest()
@@ -315,10 +295,7 @@ func (n *node) unitChanged(was cryptounit.Status) error {
 	// Where hosts lie, a generator whose file was rolled back may draw another; nobody then commits both.
 	// So may units whose custodians brought them different parts.
 	if b.New == masterkey.NewFullCommitted || b.New != masterkey.NewEmpty && n.world.liars == nil && f.custody[is.OpenOrder] == nil {
-		if f.patterns[is.OpenOrder] == nil {
-			f.patterns[is.OpenOrder] = map[masterkey.Pattern]bool{}
-		}
-		if f.patterns[is.OpenOrder][b.NewPattern] = true; len(f.patterns[is.OpenOrder]) > 1 {
+		if f.held(is.OpenOrder, b.NewPattern) > 1 {
 			return violated("at most one pattern an order", "unit %d holds %v, others another", n.number, b.NewPattern)
 		}
 	}

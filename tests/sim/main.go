@@ -68,16 +68,22 @@ type outcome struct {
 	Violations int            `json:"violations"`
 	Failed     []uint64       `json:"failed_seeds,omitempty"`
 	Seconds    float64        `json:"seconds"`
+	done       uint64         // of the seeds
 }
 
-// run runs seeds on every core.
+// run runs seeds on every core, and says meanwhile how far it is.
 func run(first, seeds, step uint64, storm bool, told *os.File) (out outcome, failures []failure, err error) {
-	began := time.Now()
+	p := newProgress(told)
 	debug.SetGCPercent(400)
 	out = outcome{First: first, Seeds: seeds, Storm: storm, ByKind: map[string]int{}}
 	next := make(chan uint64)
 	var group sync.WaitGroup
 	var mu sync.Mutex
+	stop := p.tell(func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return out.line(time.Since(p.began))
+	})
 	for range runtime.NumCPU() {
 		group.Go(func() {
 			for seed := range next {
@@ -95,7 +101,7 @@ func run(first, seeds, step uint64, storm bool, told *os.File) (out outcome, fai
 					if len(failures) < mostShrunk {
 						failures = append(failures, failure{seed, v.Rule, v.What, ran.trace})
 					}
-					fmt.Fprintf(told, "seed %d, event %d: %v\n", seed, len(ran.trace), failed)
+					p.say("seed %d, event %d: %v", seed, len(ran.trace), failed)
 				case failed != nil:
 					err = errors.Join(err, fmt.Errorf("seed %d: %w", seed, failed))
 				}
@@ -108,7 +114,8 @@ func run(first, seeds, step uint64, storm bool, told *os.File) (out outcome, fai
 	}
 	close(next)
 	group.Wait()
-	out.Seconds = time.Since(began).Seconds()
+	stop()
+	out.Seconds = time.Since(p.began).Seconds()
 	return out, failures, err
 }
 
@@ -128,6 +135,7 @@ type ran struct {
 }
 
 func (o *outcome) add(r ran) {
+	o.done++
 	o.Events += r.events
 	o.Entries += uint64(r.entries)
 	o.Rotations += r.rotations

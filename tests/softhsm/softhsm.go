@@ -28,6 +28,12 @@ type Cards struct {
 // New makes tokens with these labels, for the rest of the test.
 func New(t testing.TB, labels ...string) *Cards {
 	t.Helper()
+	return WithPIN(t, PIN, labels...)
+}
+
+// WithPIN is New with another PIN.
+func WithPIN(t testing.TB, pin string, labels ...string) *Cards {
+	t.Helper()
 	dir := t.TempDir()
 	c := &Cards{t: t, Module: module(t), Config: filepath.Join(dir, "softhsm2.conf"), Dir: filepath.Join(dir, "tokens")}
 	if err := os.Mkdir(c.Dir, 0o700); err != nil {
@@ -39,7 +45,7 @@ func New(t testing.TB, labels ...string) *Cards {
 	}
 	t.Setenv("SOFTHSM2_CONF", c.Config)
 	for _, label := range labels {
-		c.util("--init-token", "--free", "--label", label, "--so-pin", "13572468", "--pin", PIN)
+		c.util("--init-token", "--free", "--label", label, "--so-pin", "13572468", "--pin", pin)
 	}
 	return c
 }
