@@ -13,18 +13,20 @@ import (
 // progress says how far a run is: on a terminal in one line that is written over, elsewhere in a line now and then. It is for
 // standard error.
 type progress struct {
-	told  io.Writer
 	began time.Time
 	every time.Duration
 	clear string // what was written there before
 	end   string
+
+	mu   sync.Mutex
+	told io.Writer
 }
 
 func newProgress(told *os.File) *progress {
 	if term.IsTerminal(int(told.Fd())) {
-		return &progress{told, time.Now(), 3 * time.Second, "\r\x1b[K", ""}
+		return &progress{began: time.Now(), every: 3 * time.Second, clear: "\r\x1b[K", told: told}
 	}
-	return &progress{told, time.Now(), 30 * time.Second, "", "\n"}
+	return &progress{began: time.Now(), every: 30 * time.Second, end: "\n", told: told}
 }
 
 // tell writes a line now and then, until it is stopped.
@@ -37,10 +39,10 @@ func (p *progress) tell(line func() string) (stop func()) {
 		for {
 			select {
 			case <-ended:
-				fmt.Fprint(p.told, p.clear)
+				p.write("")
 				return
 			case <-again.C:
-				fmt.Fprint(p.told, p.clear, line(), p.end)
+				p.write(line() + p.end)
 			}
 		}
 	})
@@ -49,7 +51,13 @@ func (p *progress) tell(line func() string) (stop func()) {
 
 // say writes a line that stays.
 func (p *progress) say(format string, args ...any) {
-	fmt.Fprintf(p.told, p.clear+format+"\n", args...)
+	p.write(fmt.Sprintf(format+"\n", args...))
+}
+
+func (p *progress) write(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = io.WriteString(p.told, p.clear+text)
 }
 
 // line is how far a run of seeds is, after that long.

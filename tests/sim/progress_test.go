@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,12 +16,19 @@ func TestARunSaysHowFarItIs(t *testing.T) {
 		told := new(strings.Builder)
 		p := newProgress(os.NewFile(^uintptr(0), "nothing"))
 		p.told = told
-		stop := p.tell(func() string { return out.line(time.Since(p.began)) })
+		var mu sync.Mutex
+		stop := p.tell(func() string {
+			mu.Lock()
+			defer mu.Unlock()
+			return out.line(time.Since(p.began))
+		})
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
+		mu.Lock()
 		for range 25 {
 			out.add(ran{faults: map[string]int{"crash": 2}})
 		}
+		mu.Unlock()
 		time.Sleep(20 * time.Second)
 		p.say("seed %d fails", 7)
 		time.Sleep(10 * time.Second)
