@@ -22,6 +22,8 @@ GO_TOOL := go tool -modfile=scripts/tools.mod
 
 # No stamp of the version control: a build depends on the sources alone.
 export GOFLAGS ?= -buildvcs=false
+# Programs with the race detector wait for a second before they end, unless they are told not to.
+export GORACE ?= atexit_sleep_ms=0
 
 # Released programs link no C (smart cards need it: make cards), and erase what they used of a key (runtime/secret). Lint and demo take the same settings,
 # so that they share what is compiled.

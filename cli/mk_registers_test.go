@@ -67,6 +67,8 @@ func TestMkRotateAsksBeforeItsChecks(t *testing.T) {
 	p := partsCluster(t, 2, true, "Alice", "Bob")
 	p.fails("nothing was done", "n\n", "tke", "cryptounit-mk-rotate")
 	p.fails("the new master key registers are Empty", "y\n", "tke", "cryptounit-mk-rotate")
+	p.rotation = client.RotationStatus{State: client.StateComplete, Order: &client.RotationOrder{Number: 4, Kind: "rotate", KeyParts: 2}}
+	p.fails("order 4 (rotate), by 2 key parts, is over: it is complete", "y\n", "tke", "cryptounit-mk-rotate")
 	if code, _, errs := p.run(t.Context(), "", "tke", "cryptounit-mk-rotate"); code != command.ExitUsage || !strings.Contains(errs, "give --yes") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}

@@ -3,6 +3,7 @@ package workstation
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -35,13 +36,29 @@ func CheckPassword(password string, known ...string) error {
 		return &WeakPasswordError{fmt.Sprintf("it has less than %d characters", MinPassword)}
 	}
 	runes := []rune(password)
-	if guesses := zxcvbn.PasswordStrength(string(runes[:min(len(runes), judged)]), known).Guesses; guesses < leastGuesses {
-		return &WeakPasswordError{fmt.Sprintf("whoever has the file guesses it in some %.0e tries", guesses)}
+	if tries := guesses(wordsOnce(string(runes[:min(len(runes), judged)])), known); tries < leastGuesses {
+		return &WeakPasswordError{fmt.Sprintf("whoever has the file guesses it in some %.0e tries", tries)}
 	}
 	if different(runes) < MinPassword/2 {
 		return &WeakPasswordError{"it repeats a few characters"}
 	}
 	return nil
+}
+
+// guesses is how many tries somebody needs who knows how people choose passwords.
+func guesses(password string, known []string) float64 {
+	return zxcvbn.PasswordStrength(password, known).Guesses
+}
+
+// wordsOnce leaves out words that were there before: to say a name twice makes it no secret.
+func wordsOnce(password string) string {
+	var once []string
+	for _, word := range strings.Fields(password) {
+		if !slices.ContainsFunc(once, func(w string) bool { return strings.EqualFold(w, word) }) {
+			once = append(once, word)
+		}
+	}
+	return strings.Join(once, " ")
 }
 
 func different(runes []rune) int {

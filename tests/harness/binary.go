@@ -15,6 +15,13 @@ const binaryEnv = "TUMBLER_BINARY"
 // Main runs a package's tests with a program that is built once, with the race detector if the tests have it. It is for
 // TestMain.
 func Main(m *testing.M) int {
+	// A program with the race detector waits for a second before it ends, unless it is told not to.
+	if os.Getenv("GORACE") == "" {
+		if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+			fmt.Fprintln(os.Stderr, "harness:", err)
+			return 1
+		}
+	}
 	if os.Getenv(binaryEnv) != "" {
 		return m.Run()
 	}

@@ -40,6 +40,13 @@ func withoutOrder(ctx context.Context, admin *client.Client, c client.OrderConte
 			}
 		}
 	}
+	last, err := admin.Rotation(ctx)
+	if err != nil {
+		return err
+	}
+	if o := last.Order; o != nil && o.KeyParts > 0 { // a command that was interrupted, and is run again, asks what became of it
+		return fmt.Errorf("%w; order %d (%s), by %s, is over: it is %s (`tumbler tke rotation history`)", errNothingLoaded, o.Number, o.Kind, command.Plural(o.KeyParts, "key part"), last.State)
+	}
 	return errNothingLoaded
 }
 
