@@ -38,9 +38,14 @@ func (i *Ceremony) WaitForUnits(
 			return c, err
 		case <-retry.C:
 		}
-		if c, err = admin.OrderContext(ctx); err != nil {
+		now, problem := admin.OrderContext(ctx)
+		switch {
+		case ctx.Err() != nil:
 			return c, err
+		case problem != nil:
+			return c, problem
 		}
+		c = now
 	}
 }
 
