@@ -32,7 +32,7 @@ func InitCommand(s command.Streams) *urfave.Command {
 			command.TextFlag("revocation-threshold", "how many sign to take an administrator away: `NUMBER` from 1 to 8, at least 2 for dual control"),
 			command.TextFlag("administrators", "how many administrators to install: `NUMBER` from 1 to 8"),
 			&urfave.StringSliceFlag{Name: "name", Usage: "`NAME` of an administrator for whom a signature key is made; repeat it for more"},
-			command.TextFlag(ceremony.FlagFingerprints, "compare the units with this `FILE`: a line `NUM FINGERPRINT` each"),
+			ceremony.FingerprintsFlag(),
 			command.GenerateFlag("each new signature key"),
 			command.YesFlag("the fingerprints of the units are right"),
 		),

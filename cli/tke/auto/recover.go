@@ -31,8 +31,8 @@ func RecoverCommand(s command.Streams) *urfave.Command {
 			command.TextFlag("units", "CRYPTO UNIT `NUM`s to give the key to, separated by spaces or commas; else all whose register is Empty"),
 			command.TextFlag("source", "CRYPTO UNIT `NUM` that seals the key; else the lowest-numbered recovery unit that holds it, or else any"),
 			&urfave.BoolFlag{Name: "detach", Usage: "return as soon as the recovery is accepted"},
-			command.TextFlag(ceremony.FlagFingerprints, "compare units that this workstation meets for the first time with this `FILE`: a line `NUM FINGERPRINT` each"),
-			command.YesFlag("the fingerprints of units that this workstation meets for the first time are right"),
+			ceremony.FingerprintsFlag(),
+			ceremony.FingerprintsAreRightFlag(),
 		),
 		Action: action(s, autoRecover),
 	}

@@ -25,24 +25,20 @@ func RotateCommand(s command.Streams) *urfave.Command {
 			"Examples:\n   tumbler tke auto-mk-rotate\n   tumbler tke auto-mk-rotate --policy online --keynum 1,2\n" +
 			"   tumbler tke auto-mk-rotate --hold\n   tumbler tke auto-mk-rotate --dry-run",
 		Flags: ceremony.OrderFlags(
-			command.TextFlag("policy", "`POLICY` documented (the default: creating and importing keys is refused meanwhile) or online (it is served)"),
-			command.TextFlag("retire", "what recovery units do with the former master key: `HOW` keep (the default: it opens old backups) or destroy"),
+			ceremony.PolicyFlag(),
+			ceremony.RetireFlag(),
 			&urfave.BoolFlag{Name: "hold", Usage: "stop before activation, until `tumbler tke rotation activate` signs it"},
 			&urfave.BoolFlag{Name: "dry-run", Usage: "open every key and look at every precondition; generate and change nothing"},
 			&urfave.BoolFlag{Name: "detach", Usage: "return as soon as the rotation is accepted"},
-			command.TextFlag(ceremony.FlagFingerprints, "compare units that this workstation meets for the first time with this `FILE`: a line `NUM FINGERPRINT` each"),
-			command.YesFlag("the fingerprints of units that this workstation meets for the first time are right"),
+			ceremony.FingerprintsFlag(),
+			ceremony.FingerprintsAreRightFlag(),
 		),
 		Action: action(s, autoRotate),
 	}
 }
 
 func autoRotate(ctx context.Context, i *invocation) error {
-	policy, err := i.Policy()
-	if err != nil {
-		return err
-	}
-	retire, err := i.Retirement()
+	policy, retire, err := i.PolicyAndRetirement()
 	if err != nil {
 		return err
 	}

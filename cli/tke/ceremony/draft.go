@@ -147,27 +147,3 @@ func Initialised(c client.OrderContext) error {
 	}
 	return nil
 }
-
-// Policy reads --policy.
-func (i *Ceremony) Policy() (order.Policy, error) {
-	switch policy := i.Text("policy", ""); policy {
-	case "", order.Documented.String():
-		return order.Documented, nil
-	case order.Online.String():
-		return order.Online, nil
-	default:
-		return 0, i.Usage("--policy %s is not documented or online", policy)
-	}
-}
-
-// Retirement reads --retire.
-func (i *Ceremony) Retirement() (order.Retirement, error) {
-	switch how := i.Text("retire", ""); how {
-	case "", order.Keep.String():
-		return order.Keep, nil
-	case order.Destroy.String():
-		return order.Destroy, nil
-	default:
-		return 0, i.Usage("--retire %s is not keep or destroy", how)
-	}
-}

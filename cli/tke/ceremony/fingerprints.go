@@ -11,12 +11,23 @@ import (
 	"strconv"
 	"strings"
 
+	urfave "github.com/urfave/cli/v2"
+
 	"tumbler/cli/command"
 	"tumbler/cli/workstation"
 )
 
-// fingerprintFlags are those of commands that may meet a unit for the first time.
-const FlagFingerprints = "fingerprints"
+const flagFingerprints = "fingerprints"
+
+// FingerprintsFlag names a file with the fingerprints of units that this workstation may meet for the first time.
+func FingerprintsFlag() urfave.Flag {
+	return command.TextFlag(flagFingerprints, "compare units that this workstation meets for the first time with this `FILE`: a line `NUM FINGERPRINT` each")
+}
+
+// FingerprintsAreRightFlag answers the question whether they are those of the crypto units.
+func FingerprintsAreRightFlag() urfave.Flag {
+	return command.YesFlag("the fingerprints of units that this workstation meets for the first time are right")
+}
 
 // CheckFingerprints makes sure of the identities of units, and remembers them: those that the folder remembers must be the
 // same; the others are compared with the file of --fingerprints, or shown and asked about.
@@ -31,7 +42,7 @@ func (i *Ceremony) CheckFingerprints(folder *workstation.Folder, instance string
 		return nil
 	}
 	i.showFingerprints(fresh)
-	if path := i.Text(FlagFingerprints, ""); path != "" {
+	if path := i.Text(flagFingerprints, ""); path != "" {
 		if err := compareFingerprints(path, fresh); err != nil {
 			return err
 		}
@@ -61,7 +72,7 @@ func (i *Ceremony) showFingerprints(units map[uint32][]byte) {
 func readFingerprints(path string) (map[uint32][]byte, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("--%s: %w", FlagFingerprints, err)
+		return nil, fmt.Errorf("--%s: %w", flagFingerprints, err)
 	}
 	listed := map[uint32][]byte{}
 	scanner := bufio.NewScanner(bytes.NewReader(data))

@@ -37,7 +37,7 @@ func Command(s command.Streams) *urfave.Command {
 					"it is, and FILE.signed written: put that beside it.\n\n" +
 					"Examples:\n   tumbler tke order sign rotate.order\n   tumbler tke order sign rotate.order --keynum 2 --yes",
 				Flags: slices.Concat([]urfave.Flag{command.YesFlag("it is signed"),
-					command.TextFlag(ceremony.FlagFingerprints, "compare units that this workstation meets for the first time with this `FILE`: a line `NUM FINGERPRINT` each")},
+					ceremony.FingerprintsFlag()},
 					signing.KeyFlags(), command.OutputFlags(), command.FolderFlags()),
 				Action: action(s, orderSign),
 			},

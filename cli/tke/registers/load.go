@@ -39,21 +39,17 @@ func registerLoadCommand(s command.Streams) *urfave.Command {
 			command.TextFlag(flagPartPasswords, partPasswordsUsage),
 			&urfave.BoolFlag{Name: "one-custodian", Usage: "one administrator may sign several key parts: the nodes' configuration says so too (key_parts_by_one_administrator)"},
 			command.TextFlag(flagSuite, "how key parts are sealed to crypto units, of an order that this command opens: `SUITE` hpke, ecdh-p521-aes-kw or rsa-4096-oaep; else the first that every part can do. Smart cards know no hpke, and the others are not post-quantum"),
-			command.TextFlag("policy", "`POLICY` documented (the default: creating and importing keys is refused while they are rewrapped) or online (it is served)"),
-			command.TextFlag("retire", "what recovery units do with the former master key: `HOW` keep (the default: it opens old backups) or destroy"),
-			command.TextFlag(ceremony.FlagFingerprints, "compare units that this workstation meets for the first time with this `FILE`: a line `NUM FINGERPRINT` each"),
-			command.YesFlag("the fingerprints of units that this workstation meets for the first time are right"),
+			ceremony.PolicyFlag(),
+			ceremony.RetireFlag(),
+			ceremony.FingerprintsFlag(),
+			ceremony.FingerprintsAreRightFlag(),
 		),
 		Action: action(s, registerLoad),
 	}
 }
 
 func registerLoad(ctx context.Context, i *invocation) error {
-	policy, err := i.Policy()
-	if err != nil {
-		return err
-	}
-	retire, err := i.Retirement()
+	policy, retire, err := i.PolicyAndRetirement()
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func EnrolCommand(s command.Streams) *urfave.Command {
 			"Example:\n   tumbler tke enrol --units 6 --fingerprints fingerprints.txt",
 		Flags: ceremony.OrderFlags(
 			command.TextFlag("units", "CRYPTO UNIT `NUM`s, separated by spaces or commas; else all that are not enrolled"),
-			command.TextFlag(ceremony.FlagFingerprints, "compare the units with this `FILE`: a line `NUM FINGERPRINT` each"),
+			ceremony.FingerprintsFlag(),
 			command.YesFlag("the fingerprints of the units are right"),
 		),
 		Action: action(s, enrol),
