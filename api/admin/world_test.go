@@ -36,15 +36,20 @@ type world struct {
 	changed   chan struct{}
 	proposed  []fsm.Command
 	refuse    error
-	refreshed []uint32
 	silent    map[uint32]bool
-	set       map[uint32]bool // units that were given administrators
-	last      bool            // the unit to be zeroized is the last that holds the master key
-	zeroized  []uint32
-	parts     []uint32 // units that were given a part
-	keeps     bool     // the unit does not empty its register, although the state accepted that
+	last      bool // the unit to be zeroized is the last that holds the master key
+	keeps     bool // the unit does not empty its register, although the state accepted that
 	registers map[uint32]masterkey.Registers
 	unitList  map[uint32]*order.Administrators
+	asked
+}
+
+// asked is which units were asked for something.
+type asked struct {
+	refreshed []uint32
+	set       map[uint32]bool // units that were given administrators
+	zeroized  []uint32
+	parts     []uint32 // units that were given a part
 }
 
 var worldTime = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -52,7 +57,7 @@ var worldTime = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, keys: map[uint32]ed25519.PrivateKey{}, changed: make(chan struct{}), version: 1,
-		silent: map[uint32]bool{}, set: map[uint32]bool{}, registers: map[uint32]masterkey.Registers{}, unitList: map[uint32]*order.Administrators{}}
+		silent: map[uint32]bool{}, asked: asked{set: map[uint32]bool{}}, registers: map[uint32]masterkey.Registers{}, unitList: map[uint32]*order.Administrators{}}
 	w.list = &order.Administrators{Signature: 2, Revocation: 2}
 	for i := range 3 {
 		w.admins = append(w.admins, newSigner(t))
