@@ -210,8 +210,8 @@ func (i *Session) NoService() error {
 // KeyFlags choose signature keys.
 func KeyFlags() []urfave.Flag {
 	return []urfave.Flag{
-		command.TextFlag("keynum", "`KEYNUM`s of the signature keys that sign, separated by commas; else the current ones (sigkey-sel)"),
-		command.TextFlag("password-file", "`FILE` with the passwords of the signature keys, a line each, in the order of their KEYNUMs [$TUMBLER_SIGKEY_PASSWORD, $TUMBLER_SIGKEY_PASSWORD_<KEYNUM>]"),
+		command.TextFlag("keynum", "`KEYNUM`s of the signature keys that sign, separated by commas (the first signs the first key part); else the current ones (sigkey-sel)"),
+		command.TextFlag("password-file", "`FILE` with the passwords of the signature keys, a line each, in the order in which the KEYNUMs are named [$TUMBLER_SIGKEY_PASSWORD, $TUMBLER_SIGKEY_PASSWORD_<KEYNUM>]"),
 	}
 }
 

@@ -58,10 +58,10 @@ func (i *Session) Quorum(folder *workstation.Folder, administrators [][]byte, ne
 	return keys, nil
 }
 
-// ChosenKeys gives KEYNUMs, and whether they were named for this command.
+// ChosenKeys gives KEYNUMs, in the order in which they were named, and whether they were named for this command.
 func (i *Session) ChosenKeys(ring Keyring) ([]int, bool, error) {
 	if text := i.Text("keynum", ""); text != "" {
-		list, err := i.ParseKeyNums(text)
+		list, err := i.KeyNumList(text)
 		return list, true, err
 	}
 	selected, err := ring.Current()
@@ -72,7 +72,7 @@ func (i *Session) ChosenKeys(ring Keyring) ([]int, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	list, err := i.ParseKeyNums(answer)
+	list, err := i.KeyNumList(answer)
 	return list, true, err
 }
 
