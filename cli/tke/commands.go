@@ -23,13 +23,21 @@ func Command(s command.Streams) *urfave.Command {
 		Description: "CLOUDTKEFILES names the folder on this workstation for signature keys, key parts, the selection of units, and the\n" +
 			"identities of units that were seen before.",
 		Subcommands: slices.Concat(
-			signing.Commands(s),
-			registers.KeyPartCommands(s),
-			units.Commands(s),
-			administrators.Commands(s),
-			registers.Commands(s),
-			[]*urfave.Command{auto.InitCommand(s), auto.RotateCommand(s), auto.RecoverCommand(s), units.EnrolCommand(s), units.UnenrolCommand(s), units.ZeroizeCommand(s),
-				rotation.Command(s), registers.RetiredCommand(s), orders.Command(s)},
+			group("signature keys", signing.Commands(s)...),
+			group("key parts", registers.KeyPartCommands(s)...),
+			group("crypto units", append(units.Commands(s), units.EnrolCommand(s), units.UnenrolCommand(s), units.ZeroizeCommand(s))...),
+			group("administrators", administrators.Commands(s)...),
+			group("master key registers", append(registers.Commands(s), registers.RetiredCommand(s))...),
+			group("by recovery crypto units", auto.InitCommand(s), auto.RotateCommand(s), auto.RecoverCommand(s)),
+			group("orders and rotations", orders.Command(s), rotation.Command(s)),
 		),
 	}
+}
+
+// group puts commands under one heading of the help.
+func group(heading string, commands ...*urfave.Command) []*urfave.Command {
+	for _, c := range commands {
+		c.Category = heading
+	}
+	return commands
 }

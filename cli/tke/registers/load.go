@@ -25,9 +25,10 @@ func registerLoadCommand(s command.Streams) *urfave.Command {
 		Name:  "cryptounit-mk-load",
 		Usage: "load a new master key from 2 or 3 key parts into the new register of every crypto unit",
 		Description: "A quorum signs the order, and each key part is signed by one administrator: part 1 by the first of the chosen\n" +
-			"signature keys (--keynum, or the current ones), part 2 by the second, a part that comes alone by the first; where 2 or more must sign, parts come from\n" +
-			"different administrators. Parts are sealed on this workstation to each crypto unit, which puts them together. They may\n" +
-			"come one at a time and from different workstations: the register stays Empty until all are there. Running it again is safe.\n\n" +
+			"signature keys (--keynum, or the current ones), part 2 by the second, a part that comes alone by the first; where 2 or\n" +
+			"more must sign, parts come from different administrators. Parts are sealed on this workstation to each crypto unit, which\n" +
+			"puts them together. They may come one at a time and from different workstations: the register stays Empty until all are\n" +
+			"there. Running it again is safe.\n\n" +
 			"Examples:\n   tumbler tke cryptounit-mk-load --mk '1 2'\n" +
 			"   tumbler tke cryptounit-mk-load --parts 3 --part 1 --mk 1\n" +
 			"   tumbler tke cryptounit-mk-load --part 2 --mk 1 --keynum 4\n" +
