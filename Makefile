@@ -16,6 +16,9 @@ ONLY ?=
 # What takes longest begins first.
 TEST ?= ./tests/operations ./tests/e2e ./tests/cluster ./tests/ways ./tests/cards ./...
 
+# How many packages are tested at once: clusters wait more than they work.
+PACKAGES ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 # raft and memberlist report to one metrics module with this tag, and to two without it.
 TAGS := -tags hashicorpmetrics
 GO_TOOL := go tool -modfile=scripts/tools.mod
@@ -27,7 +30,8 @@ export GORACE ?= atexit_sleep_ms=0
 
 # Released programs link no C (smart cards need it: make cards), and erase what they used of a key (runtime/secret). Lint and demo take the same settings,
 # so that they share what is compiled.
-RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret
+RELEASE := CGO_ENABLED=0 GOEXPERIMENT=runtimesecret GOFLAGS="$(GOFLAGS) -trimpath"
+WITH_CARDS := CGO_ENABLED=1 GOEXPERIMENT=runtimesecret GOFLAGS="$(GOFLAGS) -trimpath"
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build cards test test-kills e2e ways keep lint demo model sim mutants chaos leak-test leak-proof up down fuzz bench ci
@@ -39,13 +43,16 @@ deps: ## install what the machine lacks (as root), or name it
 	@bash scripts/deps.sh
 
 build: ## build bin/tumbler
-	$(RELEASE) go build $(TAGS) -trimpath -o bin/tumbler ./cli/tumbler
+	$(RELEASE) go build $(TAGS) -o bin/tumbler ./cli/tumbler
 
 cards: ## build bin/tumbler-cards, the same with smart cards (links C)
-	CGO_ENABLED=1 GOEXPERIMENT=runtimesecret go build $(TAGS) -trimpath -o bin/tumbler-cards ./cli/tumbler
+	$(WITH_CARDS) go build $(TAGS) -o bin/tumbler-cards ./cli/tumbler
 
 test: deps ## run all tests with the race detector (TEST=./fsm/... for some)
-	CGO_ENABLED=1 go test -race $(TAGS) -timeout 20m $(TEST)
+	CGO_ENABLED=1 go build -race $(TAGS),holdpoints -o bin/tumbler-race ./cli/tumbler
+	CGO_ENABLED=0 go build $(TAGS),holdpoints -o bin/tumbler-points ./cli/tumbler
+	CGO_ENABLED=1 TUMBLER_BINARY=$(CURDIR)/bin/tumbler-race TUMBLER_BINARY_WITHOUT_RACE_DETECTOR=$(CURDIR)/bin/tumbler-points \
+		go test -race $(TAGS) -timeout 20m -p $(PACKAGES) $(TEST)
 
 test-kills: ## kill every role in every state of a rotation, and show a line for each; and a restore at each of its steps
 	CGO_ENABLED=0 go test $(TAGS) -count 1 -timeout 60m -v ./tests/kills -every
@@ -63,8 +70,9 @@ keep: ## write the data directories of this release for tests/upgrade (NAME=0.1.
 lint: ## check format, and lint (go vet included)
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then printf 'not in the format of gofmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
-	$(RELEASE) $(GO_TOOL) golangci-lint run ./...
-	CGO_ENABLED=1 $(GO_TOOL) golangci-lint run ./cli/... ./tests/cards/... ./tests/softhsm/...
+	lint=$$($(RELEASE) $(GO_TOOL) -n golangci-lint); \
+	$(RELEASE) "$$lint" run ./...; \
+	$(WITH_CARDS) "$$lint" run ./cli/... ./tests/cards/... ./tests/softhsm/...
 
 demo: build ## rotate the master key of a cluster of five processes (KEYS=10000)
 	@$(RELEASE) go run $(TAGS) ./tests/demo -keys $(KEYS)

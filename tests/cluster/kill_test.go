@@ -12,6 +12,7 @@ import (
 // Whoever is killed while keys are being rewrapped comes back and goes on, the rotation completes, and no key is lost; a
 // rotation that is cancelled then changes nothing.
 func TestInterruptedRewrap(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 3, 2)
 	keys := c.MustCreateKeys(manyKeys)
 

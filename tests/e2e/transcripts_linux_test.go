@@ -23,6 +23,7 @@ const patience = 5 * time.Minute
 
 // The transcripts of testdata, in the order of their names, on one cluster: each leaves it as the next one needs it.
 func TestTranscripts(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 3, 2, harness.Uninitialised)
 	w := &world{cluster: c, bin: t.TempDir(), held: map[string][]func(){}}
 	if err := os.Symlink(c.Binary(), filepath.Join(w.bin, "tumbler")); err != nil {

@@ -9,8 +9,11 @@ import (
 	"testing"
 )
 
-// binaryEnv names a program that is built already; Main sets it for the tests that it runs.
-const binaryEnv = "TUMBLER_BINARY"
+// These name programs that are built already, as `make test` does for all packages; Main sets them for the tests that it runs.
+const (
+	binaryEnv = "TUMBLER_BINARY"
+	plainEnv  = "TUMBLER_BINARY_WITHOUT_RACE_DETECTOR"
+)
 
 // Main runs a package's tests with a program that is built once, with the race detector if the tests have it. It is for
 // TestMain.
@@ -25,20 +28,15 @@ func Main(m *testing.M) int {
 	if os.Getenv(binaryEnv) != "" {
 		return m.Run()
 	}
-	// Every command would sleep for a second under the race detector before it ends.
-	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
-		fmt.Fprintln(os.Stderr, "harness:", err)
-		return 1
-	}
 	dir, err := os.MkdirTemp("", "tumbler-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "harness:", err)
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	binary, err := build(dir)
-	if err == nil {
-		err = os.Setenv(binaryEnv, binary)
+	err = provide(binaryEnv, filepath.Join(dir, "tumbler"), raceDetector)
+	if err == nil && raceDetector {
+		err = provide(plainEnv, filepath.Join(dir, "tumbler-plain"), false)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "harness:", err)
@@ -47,23 +45,34 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-func build(dir string) (string, error) {
+// provide builds a program, and names it to the tests.
+func provide(name, binary string, race bool) error {
 	module, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
-		return "", fmt.Errorf("go env GOMOD: %w", err)
+		return fmt.Errorf("go env GOMOD: %w", err)
 	}
-	binary := filepath.Join(dir, "tumbler")
-	args := []string{"build", "-tags", "hashicorpmetrics,holdpoints", "-o", binary}
-	if raceDetector {
+	args, env := []string{"build", "-tags", "hashicorpmetrics,holdpoints", "-o", binary}, append(os.Environ(), "GOFLAGS=-buildvcs=false")
+	switch {
+	case race:
 		args = append(args, "-race")
+	case raceDetector:
+		env = append(env, "CGO_ENABLED=0")
 	}
 	command := exec.Command("go", append(args, "./cli/tumbler")...)
-	command.Dir = filepath.Dir(strings.TrimSpace(string(module)))
-	command.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
+	command.Dir, command.Env = filepath.Dir(strings.TrimSpace(string(module))), env
 	if out, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the program: %w\n%s", err, out)
+		return fmt.Errorf("building the program: %w\n%s", err, out)
 	}
-	return binary, nil
+	return os.Setenv(name, binary)
+}
+
+// WithoutRaceDetector has the processes of a long test run without it, several times as fast, where other tests of the package
+// have theirs do much the same with it.
+func WithoutRaceDetector(t *testing.T) {
+	t.Helper()
+	if raceDetector {
+		t.Setenv(binaryEnv, os.Getenv(plainEnv))
+	}
 }
 
 // LeftTo skips a test that takes long under the race detector: a target of the Makefile runs it without, and a shorter one that

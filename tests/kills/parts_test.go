@@ -30,6 +30,7 @@ var stages = []stage{
 // TestKillsInCeremonies kills the leader, another node, and all nodes between the steps of custodians, who then go on where they
 // were: a part that waits in a unit survives.
 func TestKillsInCeremonies(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 3, 1)
 	k := &killing{t: t, c: c, keys: c.MustCreateKeys(someKeys)}
 	print("ROLE", "STATE", "STAGE", "RESULT")

@@ -12,6 +12,7 @@ import (
 // An administrator whose key is lost is replaced, and former master keys are destroyed, by orders of those who are left; a
 // unit that was down comes to both when it is back.
 func TestAdministratorsAndRetiredKeys(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 2, 2)
 	keys := c.MustCreateKeys(30)
 	first := t.TempDir() + "/first"

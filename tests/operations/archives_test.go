@@ -21,6 +21,7 @@ import (
 // A cluster of which nothing is left but an archive and a sealing key is made again from them; and from an archive of the state
 // alone, of before two rotations, with the file of a unit that has retired its master key.
 func TestALostClusterIsRestored(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 1, 1)
 	keys := c.MustCreateKeys(30)
 	dir := t.TempDir()

@@ -13,6 +13,7 @@ import (
 // A node whose store was changed by hand is found by a comparison, looks for itself, ends, and does not start with that store
 // again; the others go on, and it comes back with a fresh one.
 func TestANodeThatDiffersStops(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	const odd = 3
 	c := harness.NewCluster(t, 3, 1)
 	keys := c.MustCreateKeys(20)

@@ -16,6 +16,7 @@ const diskLow = "DISK_SPACE_LOW_ERR"
 // One node's disk fills up: first nobody rewraps and new keys are refused, then the reserve is given up so that a cancel
 // commits, at last that node ends and says why; and with room again all goes on.
 func TestADiskFillsUp(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	const small, low, reserve = 2, 96, 32
 	c := harness.NewCluster(t, 3, 1, harness.SmallDisk(small, 640, low, reserve))
 	keys := c.MustCreateKeys(300)

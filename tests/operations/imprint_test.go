@@ -12,6 +12,7 @@ import (
 // Then orders are signed on one workstation after the other: each in a file, handed in when it has all its signatures, and no more
 // when another came before it.
 func TestImprintModeByHandAndOrdersInFiles(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 2, 1, harness.Uninitialised)
 	c.Sub("ImprintMode", func(t *testing.T) {
 		c.MustRun("tke", "sigkey-add", "--name", "Alice")

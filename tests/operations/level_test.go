@@ -11,6 +11,7 @@ import (
 // A cluster of an older release is brought to this one node by node: what the older one does not know is refused until the
 // last of them understands it, and then the level rises by itself.
 func TestTheFeatureLevelRisesWithTheLastNode(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 2, 1, func(c *harness.Cluster) {
 		for _, n := range c.Nodes {
 			n.Env = []string{"TUMBLER_FEATURE_LEVEL=1"}

@@ -12,6 +12,7 @@ import (
 // A master key comes in key parts on a bad day: units are down, a custodian gives one unit another part, the parts come to the
 // current key, a register is cleared. Each is said, no key is lost, and the same commands go on.
 func TestKeyPartsOnABadDay(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	t.Setenv("TUMBLER_KEYPART_PASSWORD", "meadow copper 9 of no account")
 	c := harness.NewCluster(t, 2, 1)
 	keys := c.MustCreateKeys(30)

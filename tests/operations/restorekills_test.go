@@ -18,6 +18,7 @@ import (
 // A restore is killed before and after each of its durable steps. What it leaves is no node, and says so, or a whole one; where it
 // is none, the restore is run again, and makes one. The last goes on as a cluster like any other.
 func TestARestoreIsKilledAtEachOfItsSteps(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 1, 1)
 	keys := c.MustCreateKeys(20)
 	r := &restoring{c: c, file: filepath.Join(t.TempDir(), "archive"), points: t.TempDir()}

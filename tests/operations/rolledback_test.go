@@ -13,6 +13,7 @@ const sealed = "node-2/data/unit/unit.sealed"
 
 // What becomes of a unit whose older file was put back: its node ends, it is zeroized by a quorum, and comes back as a new one.
 func TestAUnitIsRolledBack(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 2, 1)
 	keys := c.MustCreateKeys(20)
 	older := c.Read(sealed)

@@ -15,6 +15,7 @@ import (
 // The bytes of a key are damaged on every disk. Its rotation is blocked, and goes on without it once a quorum has set it aside; then
 // its owner gives its material again, what it wrapped opens, and the next rotation takes it along.
 func TestAKeyThatOpensNowhereComesBack(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 2, 1)
 	keys := c.MustCreateKeys(20)
 	dir := t.TempDir()

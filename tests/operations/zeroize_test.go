@@ -15,6 +15,7 @@ import (
 // A unit is zeroized when its rotation is about to flip, and when it has: either way it is left behind, no key is lost, and the
 // new unit recovers the new master key. When all are zeroized at once, one keeps the key.
 func TestUnitsAreZeroizedInARotation(t *testing.T) {
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 2, 1, func(c *harness.Cluster) {
 		for _, n := range c.Nodes { // a silent unit is left behind soon
 			name := fmt.Sprintf("node-%d/node.yaml", n.Number)
