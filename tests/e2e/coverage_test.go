@@ -35,27 +35,36 @@ var commands = strings.Fields(`cryptounits cryptounit-add cryptounit-rm cryptoun
 	auto-mk-rotate auto-recover auto-mk-recover rotation_status rotation_watch rotation_activate rotation_cancel rotation_settle rotation_history
 	rotation_receipt enrol unenrol order_sign order_submit retired_list retired_destroy`)
 
-// Every return code of the crypto module and every command has a transcript that shows it.
-func TestTranscriptsShowEveryCodeAndEveryCommand(t *testing.T) {
+// readTranscripts gives their text by name.
+func readTranscripts(t *testing.T) map[string]string {
+	t.Helper()
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) < 5 {
 		t.Fatalf("%d transcripts: %v", len(files), err)
 	}
-	refusal, all := regexp.MustCompile(`(?m)^refused ([0-9]+/[0-9]+) `), ""
+	transcripts := map[string]string{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
-		all += string(text)
-		for _, found := range refusal.FindAllStringSubmatch(string(text), -1) {
+		transcripts[strings.TrimSuffix(filepath.Base(file), ".txtar")] = string(text)
+	}
+	return transcripts
+}
+
+// Every return code of the crypto module and every command has a transcript that shows it.
+func TestTranscriptsShowEveryCodeAndEveryCommand(t *testing.T) {
+	refused, all := regexp.MustCompile(`(?m)^refused ([0-9]+/[0-9]+) `), ""
+	for name, text := range readTranscripts(t) {
+		all += text
+		for _, found := range refused.FindAllStringSubmatch(text, -1) {
 			if !slices.ContainsFunc(returnCodes, func(c struct{ code, shown, cannot string }) bool { return c.code == found[1] && c.shown != "" }) {
 				t.Errorf("%s is refused with %s, which the reference does not know, or which cannot happen", name, found[1])
 			}
 		}
 		for _, c := range returnCodes {
-			if c.shown == name && !strings.Contains(string(text), "\nrefused "+c.code+" ") {
+			if c.shown == name && !strings.Contains(text, "\nrefused "+c.code+" ") {
 				t.Errorf("%s is to show %s, and does not", name, c.code)
 			}
 		}

@@ -44,7 +44,7 @@ func TestTranscripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"failed": w.failed, "misused": w.misused, "refused": w.refused, "for-each": forEach, "keep": keep, "node": w.node, "spoil": spoil, "changed": changed,
+			"failed": w.failed, "misused": w.misused, "refused": w.refused, "for-each": forEach, "keep": keep, "node": w.node, "spoil": spoil, "changed": changed, "deliver": w.deliver,
 		},
 	})
 }

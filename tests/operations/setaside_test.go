@@ -48,6 +48,7 @@ func TestAKeyThatOpensNowhereComesBack(t *testing.T) {
 	}
 	c.StartRotation()
 	c.WaitState(client.StateBlocked)
+	mustFail(t, c, "2 signatures are needed", "tke", "rotation", "settle", "--yes", "--keynum", "1")
 	c.MustRun("tke", "rotation", "settle", "--yes")
 	c.WaitState(client.StateComplete)
 	if err := opens(); !client.HasReason(err, string(kms.ErrSetAside.Code)) {
