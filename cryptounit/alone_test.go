@@ -49,12 +49,13 @@ type loner struct {
 	sealed  []order.Envelope
 	signed  map[order.Identity]map[string]order.SignedOrder // orders about unit 2, by its identity
 	been    map[string]int                                  // how deep he has gone on from a state
+	allowed map[order.Approval][2]order.SignedApproval      // what he signed alone, and twice: signing takes longest
 }
 
 func newLoner(t *testing.T) *loner {
 	t.Helper()
 	c := initialised(t, 2, 1)
-	l := &loner{cast: c, key: c.pattern(1), own: listOf(t, 1, 1, 1), signed: map[order.Identity]map[string]order.SignedOrder{}, been: map[string]int{}}
+	l := &loner{cast: c, key: c.pattern(1), own: listOf(t, 1, 1, 1), signed: map[order.Identity]map[string]order.SignedOrder{}, been: map[string]int{}, allowed: map[order.Approval][2]order.SignedApproval{}}
 	for i := range c.configs {
 		l.folders[i] = memoryFolder{stateName: mustRead(t, c.file(uint32(i+1)))}
 		c.configs[i].Folder = l.folders[i]
@@ -70,11 +71,16 @@ func newLoner(t *testing.T) *loner {
 
 // alone signs with his one key, twice if asked.
 func (l *loner) alone(a order.Approval, twice bool) order.SignedApproval {
-	signed := l.approve(a, 1)
-	if twice {
-		signed.Signatures = append(signed.Signatures, l.approve(a, 1).Signatures...)
+	signed, is := l.allowed[a]
+	if !is {
+		signed = [2]order.SignedApproval{l.approve(a, 1), l.approve(a, 1)}
+		signed[1].Signatures = slices.Concat(signed[0].Signatures, signed[1].Signatures)
+		l.allowed[a] = signed
 	}
-	return signed
+	if twice {
+		return signed[1]
+	}
+	return signed[0]
 }
 
 // orders are those about unit 2 that go round: what the others signed with him, the same with his signature alone, and his own, for

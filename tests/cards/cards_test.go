@@ -38,7 +38,7 @@ func newCeremony(t *testing.T) *ceremony {
 	c.MustRun("tke", "sigkey-add", "--name", "Alice", "--card", cards.URI("alice"))
 	c.MustRun("tke", "sigkey-add", "--name", "Bob", "--card", cards.URI("bob"))
 	c.MustRun("tke", "auto-init", "--signature-threshold", "2", "--revocation-threshold", "2", "--administrators", "2", "--keynum", "1,2", "--yes")
-	c.keys = c.MustCreateKeys(*keyCount)
+	c.keys = c.MustImportKeys(*keyCount)
 	return c
 }
 
@@ -105,7 +105,7 @@ func (c *ceremony) rotate(parts, suite string, flags ...string) {
 		c.t.Errorf("mk-rotate says\n%s", out)
 	}
 	c.MustHold(loaded.Pattern)
-	c.keys.MustOpenAll()
+	c.keys.Some().MustOpenAll()
 	receipt := filepath.Join(c.t.TempDir(), "receipt")
 	c.MustRun("tke", "rotation", "receipt", "--out", receipt)
 	if out := c.MustRun("tke", "rotation", "receipt", "--verify", receipt); !strings.Contains(out, "The receipt is valid") || !strings.Contains(out, suite+", which is not post-quantum") {

@@ -14,7 +14,7 @@ import (
 func TestInterruptedRewrap(t *testing.T) {
 	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 3, 2)
-	keys := c.MustCreateKeys(manyKeys)
+	keys := c.MustImportKeys(manyKeys)
 
 	// An owner that is paused holds the state where it is; then somebody is killed.
 	c.Sub("Leader", func(t *testing.T) {
@@ -27,7 +27,7 @@ func TestInterruptedRewrap(t *testing.T) {
 		}
 		c.WaitState(client.StateRewrapped) // the others need it for activation only
 		c.Start(1)
-		c.MustComplete(keys)
+		c.MustComplete(keys.Some())
 	})
 	c.Sub("RecoveryLeader", func(t *testing.T) {
 		h := rewrapHalf(t, c, 1, 2)
@@ -40,7 +40,7 @@ func TestInterruptedRewrap(t *testing.T) {
 		c.Resume(h.paused)
 		c.WaitState(client.StateRewrapped)
 		c.Start(generator)
-		c.MustComplete(keys)
+		c.MustComplete(keys.Some())
 	})
 	c.Sub("Owner", func(t *testing.T) {
 		h := rewrapHalf(t, c, 1, 3)
@@ -54,7 +54,7 @@ func TestInterruptedRewrap(t *testing.T) {
 			}
 		}
 		c.Start(3)
-		c.MustComplete(keys)
+		c.MustComplete(keys.Some())
 	})
 	c.Sub("All", func(t *testing.T) {
 		rewrapHalf(t, c, 1, 2)
