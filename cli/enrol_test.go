@@ -111,9 +111,10 @@ func TestUnenrolRemovesAUnitAndForgetsItsIdentity(t *testing.T) {
 	f.join(4, order.Recovery)
 	f.must("", "tke", "enrol", "--fingerprints", f.fingerprints())
 	for says, args := range map[string][]string{
-		"no CRYPTO UNIT NUM was given": nil,
-		"there is no crypto unit 9":    {"--units", "9", "--yes"},
-		"2 signatures are needed":      {"--units", "4", "--yes", "--keynum", "2"},
+		"no CRYPTO UNIT NUM was given":                                 nil,
+		"there is no crypto unit 9":                                    {"--units", "9", "--yes"},
+		"without crypto unit 1, 2 the instance has no operational one": {"--units", "1,2", "--yes"},
+		"2 signatures are needed":                                      {"--units", "4", "--yes", "--keynum", "2"},
 	} {
 		if code, _, errs := f.run(t.Context(), "", append([]string{"tke", "unenrol"}, args...)...); code == command.ExitDone || !strings.Contains(errs, says) {
 			t.Errorf("exit code %d does not say %q: %s", code, says, errs)

@@ -24,7 +24,7 @@ type IdentityChangedError struct {
 func (e *IdentityChangedError) Error() string {
 	return fmt.Sprintf("crypto unit %d shows identity %s, and this workstation knows it as %s: nothing was signed. "+
 		"If the unit was zeroized or replaced on purpose, compare its fingerprint with the one that its operator reads from it, "+
-		"then remove its line from %s and run the command again. Otherwise somebody may stand in its place", e.Number, e.Got, e.Pinned, e.File)
+		"then write it in the place of the former one in %s and run the command again. Otherwise somebody may stand in its place", e.Number, e.Got, e.Pinned, e.File)
 }
 
 // CheckIdentities refuses units of an instance whose identity differs from the one remembered. known tells which are

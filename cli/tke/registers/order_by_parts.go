@@ -73,7 +73,7 @@ func readyForParts(ctx context.Context, admin *client.Client, o order.Order) (*o
 	for _, ref := range o.Units {
 		r, err := ceremony.VerifiedReport(ceremony.UnitOf(units, ref.Number), ref.Identity)
 		if err != nil {
-			return nil, fmt.Errorf("crypto unit %d: %w: every crypto unit takes part, so start its node", ref.Number, err)
+			return nil, fmt.Errorf("crypto unit %d: %w: every crypto unit takes part, so start its node; if it was zeroized or is lost, `tumbler tke unenrol --units %d` takes it out", ref.Number, err, ref.Number)
 		}
 		imprint, err := inImprintMode(r)
 		switch {

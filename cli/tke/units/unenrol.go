@@ -91,5 +91,9 @@ func unitsToRemove(ctx context.Context, admin *client.Client, c client.OrderCont
 			return nil, fmt.Errorf("there is no crypto unit %d in this instance: `tumbler tke cryptounits` lists them", n)
 		}
 	}
+	stays := func(u order.UnitRef) bool { return u.Role == order.Operational && !slices.Contains(chosen, u.Number) }
+	if len(left) > 0 && !slices.ContainsFunc(units, stays) {
+		return nil, fmt.Errorf("without crypto unit %s the instance has no operational one, and no key could be used: let another node join and `tumbler tke enrol` its unit first", command.Numbers(chosen))
+	}
 	return left, nil
 }
