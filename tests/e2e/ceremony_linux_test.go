@@ -66,7 +66,7 @@ func TestByPromptsAfterAutoInit(t *testing.T) {
 }
 
 func TestByPromptsFromImprintMode(t *testing.T) {
-	harness.LeftTo(t, "e2e")
+	harness.WithoutRaceDetector(t)
 	c := harness.NewCluster(t, 3, 2, harness.Uninitialised)
 	stage(t, c, "imprint")
 	keys := c.MustCreateKeys(60)
