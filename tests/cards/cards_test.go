@@ -105,7 +105,7 @@ func (c *ceremony) rotate(parts, suite string, flags ...string) {
 		c.t.Errorf("mk-rotate says\n%s", out)
 	}
 	c.MustHold(loaded.Pattern)
-	c.keys.Some().MustOpenAll()
+	c.keys.MustOpenAll()
 	receipt := filepath.Join(c.t.TempDir(), "receipt")
 	c.MustRun("tke", "rotation", "receipt", "--out", receipt)
 	if out := c.MustRun("tke", "rotation", "receipt", "--verify", receipt); !strings.Contains(out, "The receipt is valid") || !strings.Contains(out, suite+", which is not post-quantum") {

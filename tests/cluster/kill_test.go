@@ -27,7 +27,7 @@ func TestInterruptedRewrap(t *testing.T) {
 		}
 		c.WaitState(client.StateRewrapped) // the others need it for activation only
 		c.Start(1)
-		c.MustComplete(keys.Some())
+		c.MustComplete(keys)
 	})
 	c.Sub("RecoveryLeader", func(t *testing.T) {
 		h := rewrapHalf(t, c, 1, 2)
@@ -40,7 +40,7 @@ func TestInterruptedRewrap(t *testing.T) {
 		c.Resume(h.paused)
 		c.WaitState(client.StateRewrapped)
 		c.Start(generator)
-		c.MustComplete(keys.Some())
+		c.MustComplete(keys)
 	})
 	c.Sub("Owner", func(t *testing.T) {
 		h := rewrapHalf(t, c, 1, 3)
@@ -54,7 +54,7 @@ func TestInterruptedRewrap(t *testing.T) {
 			}
 		}
 		c.Start(3)
-		c.MustComplete(keys.Some())
+		c.MustComplete(keys)
 	})
 	c.Sub("All", func(t *testing.T) {
 		rewrapHalf(t, c, 1, 2)

@@ -91,15 +91,6 @@ func (k *Keys) Len() int { return len(k.list) }
 // ID gives the id of one.
 func (k *Keys) ID(i int) string { return k.list[i].id }
 
-// Some is every sixteenth key: for the steps before one after which all are opened, and where each that was lost shows.
-func (k *Keys) Some() *Keys {
-	some := &Keys{cluster: k.cluster}
-	for i := 0; i < len(k.list); i += 16 {
-		some.list = append(some.list, k.list[i])
-	}
-	return some
-}
-
 // MustOpenAll unwraps every data key and compares it with what went in, through all operational nodes that run.
 func (k *Keys) MustOpenAll() {
 	k.cluster.t.Helper()
