@@ -55,22 +55,27 @@ func Command(s command.Streams) *urfave.Command {
 	}
 }
 
-func orderSign(_ context.Context, i *invocation) error {
+// named reads the document that the argument names, and opens the folder.
+func (i *invocation) named() (path string, folder *workstation.Folder, d *document.Document, err error) {
 	arguments, err := i.Arguments("FILE")
 	if err != nil {
-		return err
+		return "", nil, nil, err
 	}
-	folder, err := i.Folder()
-	if err != nil {
-		return err
+	if folder, err = i.Folder(); err != nil {
+		return "", nil, nil, err
 	}
-	d, err := document.Read(arguments[0])
+	d, err = document.Read(arguments[0])
+	return arguments[0], folder, d, err
+}
+
+func orderSign(_ context.Context, i *invocation) error {
+	path, folder, d, err := i.named()
 	if err != nil {
 		return err
 	}
 	have, err := d.Signers()
 	if err != nil {
-		return fmt.Errorf("%s: %w: have it sent again", arguments[0], err)
+		return fmt.Errorf("%s: %w: have it sent again", path, err)
 	}
 	need, err := d.Need()
 	if err != nil {
@@ -98,7 +103,7 @@ func orderSign(_ context.Context, i *invocation) error {
 			return err
 		}
 	}
-	return i.keepSigned(folder, arguments[0], d)
+	return i.keepSigned(folder, path, d)
 }
 
 // checkNamed compares crypto units with those that the folder knows; others are shown and asked about.

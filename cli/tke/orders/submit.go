@@ -16,19 +16,11 @@ import (
 )
 
 func orderSubmit(ctx context.Context, i *invocation) error {
-	arguments, err := i.Arguments("FILE")
+	path, folder, d, err := i.named()
 	if err != nil {
 		return err
 	}
-	folder, err := i.Folder()
-	if err != nil {
-		return err
-	}
-	d, err := document.Read(arguments[0])
-	if err != nil {
-		return err
-	}
-	if err := d.Complete(arguments[0]); err != nil {
+	if err := d.Complete(path); err != nil {
 		return err
 	}
 	if d.IsRestore() {
